@@ -1,0 +1,220 @@
+//! Kafka client settings: every one that matters, once, with its reason.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
+use tracing::{info, warn};
+
+use crate::topics::Topics;
+
+/// Records waiting in a producer; beyond it senders wait.
+pub const PRODUCER_RECORDS_MAX: u32 = 20_000;
+/// KiB waiting in a producer; beyond it senders wait.
+pub const PRODUCER_KIB_MAX: u32 = 32 * 1024;
+/// KiB fetched ahead by a consumer, so that a long backlog does not fill memory.
+pub const CONSUMER_KIB_MAX: u32 = 4 * 1024;
+
+/// How a consumer group shares its partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum GroupProtocol {
+    /// KIP-848: joins in well under a second, needs a broker from 4.0.
+    Consumer,
+    /// The protocol of older brokers.
+    Classic,
+}
+
+/// Where Kafka is and what our topics are called there.
+#[derive(Clone, Debug, clap::Args)]
+pub struct KafkaConfig {
+    /// Kafka brokers, `host:port`, separated by commas.
+    #[arg(
+        long = "kafka-brokers",
+        env = "BANK_KAFKA_BROKERS",
+        default_value = "127.0.0.1:9092",
+        value_parser = parse_brokers
+    )]
+    pub brokers: String,
+
+    /// How consumer groups share partitions.
+    #[arg(
+        long = "kafka-group-protocol",
+        env = "BANK_KAFKA_GROUP_PROTOCOL",
+        value_enum,
+        default_value = "consumer"
+    )]
+    pub group_protocol: GroupProtocol,
+
+    /// Put in front of every topic and group name; for tests that share a broker.
+    #[arg(
+        long,
+        env = "BANK_TOPIC_PREFIX",
+        default_value = "",
+        value_parser = parse_prefix
+    )]
+    pub topic_prefix: String,
+}
+
+fn parse_brokers(text: &str) -> Result<String, String> {
+    for broker in text.split(',') {
+        let valid = broker.trim().rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+        });
+        if !valid {
+            return Err(format!("`{broker}` is not host:port"));
+        }
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_prefix(text: &str) -> Result<String, String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if text.len() <= 40 && text.chars().all(legal) {
+        Ok(text.to_owned())
+    } else {
+        Err("at most 40 letters, digits, dots, underscores and hyphens".to_owned())
+    }
+}
+
+impl KafkaConfig {
+    /// The names of our topics on these brokers.
+    #[must_use]
+    pub fn topics(&self) -> Topics {
+        Topics::with_prefix(&self.topic_prefix)
+    }
+
+    /// Settings every client shares.
+    #[must_use]
+    pub fn client(&self, client_id: &str) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", client_id)
+            // `localhost` may resolve to ::1 first, where nobody listens.
+            .set("broker.address.family", "v4")
+            // A broker that comes back is found within a second, not within ten.
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("socket.keepalive.enable", "true")
+            // Feeds the `kafka` condition of /readyz; see `Connection`.
+            .set("statistics.interval.ms", "5000")
+            // Connection state is reported once, by `Connection`.
+            .set("log.connection.close", "false");
+        config
+    }
+
+    /// Settings of a producer.
+    #[must_use]
+    pub fn producer(&self, client_id: &str) -> ClientConfig {
+        let mut config = self.client(client_id);
+        config
+            // A waiting record is latency; under load batches form by themselves.
+            .set("linger.ms", "0")
+            .set("acks", "all")
+            // No duplicates and no reordering by the client's own retries.
+            .set("enable.idempotence", "true")
+            // 0 is for ever: a broker that is away is waited for, never an answer.
+            .set("message.timeout.ms", "0")
+            // What Java clients use: the same key lands in the same partition for all.
+            .set("partitioner", "murmur2_random")
+            .set(
+                "queue.buffering.max.messages",
+                PRODUCER_RECORDS_MAX.to_string(),
+            )
+            .set("queue.buffering.max.kbytes", PRODUCER_KIB_MAX.to_string());
+        config
+    }
+
+    /// Settings of a consumer, in a group or with partitions given by hand.
+    #[must_use]
+    pub fn consumer(&self, client_id: &str, group: &str) -> ClientConfig {
+        let mut config = self.client(client_id);
+        config
+            .set("group.id", self.topics().group(group))
+            // Offsets live with their effects in the database; Kafka's are for lag tools.
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // A position that is gone is a loss to be told, not to be skipped.
+            .set("auto.offset.reset", "error")
+            // Kafka answers a waiting fetch as soon as a record comes: no latency.
+            .set("fetch.wait.max.ms", "500")
+            .set("fetch.queue.backoff.ms", "5")
+            .set("fetch.error.backoff.ms", "50")
+            .set("queued.min.messages", "4000")
+            .set("queued.max.messages.kbytes", CONSUMER_KIB_MAX.to_string())
+            .set("fetch.message.max.bytes", "1048576")
+            .set("isolation.level", "read_committed")
+            .set("check.crcs", "true")
+            .set("topic.metadata.refresh.interval.ms", "10000")
+            .set("max.poll.interval.ms", "300000");
+        match self.group_protocol {
+            GroupProtocol::Consumer => {
+                config.set("group.protocol", "consumer");
+            }
+            GroupProtocol::Classic => {
+                config
+                    .set("partition.assignment.strategy", "cooperative-sticky")
+                    .set("session.timeout.ms", "10000");
+            }
+        }
+        config
+    }
+}
+
+/// Whether a client reaches its brokers; said once per change, in the log and to
+/// whoever asks.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    name: Arc<str>,
+    up: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// Of the client with this name; assumed up until told otherwise.
+    #[must_use]
+    pub fn new(name: &str) -> Connection {
+        Connection {
+            name: name.into(),
+            up: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    /// Whether some broker is reached.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, up: bool) {
+        if self.up.swap(up, Ordering::Relaxed) != up {
+            if up {
+                info!(client = %self.name, "kafka is back");
+            } else {
+                warn!(client = %self.name, "kafka is away, waiting");
+            }
+        }
+    }
+}
+
+impl ClientContext for Connection {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.set(false);
+        } else {
+            tracing::debug!(client = %self.name, %error, reason, "kafka client");
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let reached = statistics
+            .brokers
+            .values()
+            .any(|broker| broker.nodeid >= 0 && broker.state == "UP");
+        self.set(reached);
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for Connection {}

@@ -1,0 +1,87 @@
+//! Starting a service the same way everywhere.
+
+use std::error::Error;
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::config::{self, CommonConfig};
+use crate::{shutdown, telemetry};
+
+/// Worker threads of a service: its work is waiting, not computing.
+const WORKER_THREADS: usize = 2;
+
+/// A configuration with the part all services share.
+pub trait ServiceConfig: Parser + CommandFactory {
+    /// The shared part.
+    fn common(&self) -> &CommonConfig;
+}
+
+/// Reads the configuration, starts logging, runs the service until it is told to stop.
+///
+/// Exit code 0 after a stop that was asked for, 1 when the service could not go on,
+/// 2 when the configuration cannot work.
+pub fn main<C, F, R, E>(name: &'static str, run: R) -> ExitCode
+where
+    C: ServiceConfig,
+    R: FnOnce(C, CancellationToken) -> F,
+    F: Future<Output = Result<(), E>>,
+    E: Error,
+{
+    let config: C = config::parse();
+    telemetry::start(&config.common().log, config.common().log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "could not start the runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(async {
+        let stop = match shutdown::on_signal() {
+            Ok(stop) => stop,
+            Err(error) => {
+                error!(%error, "could not listen to signals");
+                return ExitCode::FAILURE;
+            }
+        };
+        info!(
+            service = name,
+            version = env!("CARGO_PKG_VERSION"),
+            "starting"
+        );
+        match run(config, stop).await {
+            Ok(()) => {
+                info!(service = name, "stopped");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                error!(service = name, error = chain(&error), "cannot go on");
+                ExitCode::FAILURE
+            }
+        }
+    });
+    // Threads of librdkafka may still be closing; the process need not wait for them.
+    runtime.shutdown_background();
+    code
+}
+
+/// An error with all its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text
+}
