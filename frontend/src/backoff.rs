@@ -22,7 +22,13 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_limit_and_are_spread() {
-        for (attempt, least_ms, most_ms) in [(1, 250, 500), (2, 500, 1_000), (4, 2_000, 4_000), (6, 7_500, 15_000), (99, 7_500, 15_000)] {
+        for (attempt, least_ms, most_ms) in [
+            (1, 250, 500),
+            (2, 500, 1_000),
+            (4, 2_000, 4_000),
+            (6, 7_500, 15_000),
+            (99, 7_500, 15_000),
+        ] {
             assert_eq!(delay(attempt, 0), Duration::from_millis(least_ms));
             assert_eq!(delay(attempt, u8::MAX), Duration::from_millis(most_ms));
         }

@@ -43,7 +43,11 @@ pub fn grouped(text: &str) -> String {
         return text.to_owned();
     }
     let letters: Vec<char> = text.chars().collect();
-    letters.chunks(GROUP_LETTERS).map(String::from_iter).collect::<Vec<_>>().join(" ")
+    letters
+        .chunks(GROUP_LETTERS)
+        .map(String::from_iter)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The last two groups, enough to tell one's accounts apart by ear.
@@ -57,7 +61,11 @@ pub fn ending(iban: &str) -> String {
 /// Without spaces, in capitals.
 #[must_use]
 pub fn compact(typed: &str) -> String {
-    typed.chars().filter(|letter| !letter.is_whitespace()).collect::<String>().to_ascii_uppercase()
+    typed
+        .chars()
+        .filter(|letter| !letter.is_whitespace())
+        .collect::<String>()
+        .to_ascii_uppercase()
 }
 
 /// Whether a compact IBAN has the right form and check digits.
@@ -76,16 +84,21 @@ fn starts_like_an_iban(compact: &str) -> bool {
     bytes.len() >= HEAD_LETTERS
         && bytes[..2].iter().all(u8::is_ascii_uppercase)
         && bytes[2..HEAD_LETTERS].iter().all(u8::is_ascii_digit)
-        && bytes.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
 }
 
 /// ISO 7064: the head moves to the end, letters count from 10, the whole modulo 97.
 fn remainder(compact: &str) -> u32 {
     let (head, rest) = compact.split_at(HEAD_LETTERS);
-    rest.chars().chain(head.chars()).filter_map(|letter| letter.to_digit(36)).fold(0, |sum, value| {
-        let shift = if value < 10 { 10 } else { 100 };
-        (sum * shift + value) % CHECK_MODULUS
-    })
+    rest.chars()
+        .chain(head.chars())
+        .filter_map(|letter| letter.to_digit(36))
+        .fold(0, |sum, value| {
+            let shift = if value < 10 { 10 } else { 100 };
+            (sum * shift + value) % CHECK_MODULUS
+        })
 }
 
 #[cfg(test)]
@@ -94,20 +107,41 @@ mod tests {
 
     #[test]
     fn an_iban_is_read_in_any_writing() {
-        for typed in ["NL66OPEN0000000000", "nl66 open 0000 0000 00", " NL66 OPEN\u{a0}0000000000 "] {
-            assert_eq!(read_payee(typed), Payee::Iban("NL66OPEN0000000000".to_owned()), "{typed}");
+        for typed in [
+            "NL66OPEN0000000000",
+            "nl66 open 0000 0000 00",
+            " NL66 OPEN\u{a0}0000000000 ",
+        ] {
+            assert_eq!(
+                read_payee(typed),
+                Payee::Iban("NL66OPEN0000000000".to_owned()),
+                "{typed}"
+            );
         }
-        for foreign in ["DE89 3704 0044 0532 0130 00", "GB82 WEST 1234 5698 7654 32", "BE68 5390 0754 7034"] {
+        for foreign in [
+            "DE89 3704 0044 0532 0130 00",
+            "GB82 WEST 1234 5698 7654 32",
+            "BE68 5390 0754 7034",
+        ] {
             assert!(matches!(read_payee(foreign), Payee::Iban(_)), "{foreign}");
         }
     }
 
     #[test]
     fn wrong_digits_are_told_and_names_are_names() {
-        for typed in ["NL67OPEN0000000000", "NL66OPEN000000000", "NL66 OPEN 0000 0000 001", "DE89370400440532013001"] {
+        for typed in [
+            "NL67OPEN0000000000",
+            "NL66OPEN000000000",
+            "NL66 OPEN 0000 0000 001",
+            "DE89370400440532013001",
+        ] {
             assert_eq!(read_payee(typed), Payee::WrongIban, "{typed}");
         }
-        for (typed, name) in [("Energy supplier", "Energy supplier"), ("  J.  de Vries ", "J. de Vries"), ("NL12", "NL12")] {
+        for (typed, name) in [
+            ("Energy supplier", "Energy supplier"),
+            ("  J.  de Vries ", "J. de Vries"),
+            ("NL12", "NL12"),
+        ] {
             assert_eq!(read_payee(typed), Payee::Name(name.to_owned()), "{typed}");
         }
     }

@@ -1,1 +1,44 @@
-//! Stub.
+//! The page: what a person sees of the Bank, in the browser. It speaks `schema.graphql` with the gateway and knows
+//! nothing else of the house: queries and commands over HTTP, live changes over one WebSocket.
+//!
+//! In reading order: [`money`], [`iban`] and [`time`] turn what people write into values and back; [`validation`] and
+//! [`words`] are what forms and answers say; [`api`] holds every operation; [`statement`] puts the changes of an account
+//! together; [`outbox`] keeps payments until there is an answer. All that is plain Rust and tested natively. What needs
+//! a browser follows: `session`, `connection`, `payments` and `following` hold the state of the page, `components` and
+//! `pages` show it.
+
+pub mod api;
+pub mod backoff;
+pub mod iban;
+pub mod money;
+pub mod outbox;
+pub mod statement;
+pub mod time;
+pub mod validation;
+pub mod words;
+
+#[cfg(target_arch = "wasm32")]
+mod announcer;
+#[cfg(target_arch = "wasm32")]
+mod app;
+#[cfg(target_arch = "wasm32")]
+mod browser;
+#[cfg(target_arch = "wasm32")]
+mod components;
+#[cfg(target_arch = "wasm32")]
+mod connection;
+#[cfg(target_arch = "wasm32")]
+mod following;
+#[cfg(target_arch = "wasm32")]
+mod pages;
+#[cfg(target_arch = "wasm32")]
+mod payments;
+#[cfg(target_arch = "wasm32")]
+mod session;
+
+/// Called by the browser as soon as the program is loaded.
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen::prelude::wasm_bindgen(start)]
+pub fn start() {
+    leptos::mount::mount_to_body(app::App);
+}

@@ -75,9 +75,9 @@ impl Cents {
 
     fn written(self, plus: bool) -> String {
         let size = self.0.unsigned_abs();
-        let sign = match self.0 {
-            ..0 => "-",
-            1.. if plus => "+",
+        let sign = match self.0.signum() {
+            -1 => "-",
+            1 if plus => "+",
             _ => "",
         };
         let whole = (size / CENTS_PER_EURO).to_string();
@@ -118,7 +118,11 @@ fn read_positive(text: &str) -> Result<Cents, AmountError> {
     let (cents, thousands) = match (groups.last(), marks.last()) {
         (Some(last), Some('.' | ',')) if (1..=CENT_DIGITS_MAX).contains(&last.len()) => {
             // One digit after the mark is tenths: 12,5 is 12,50.
-            let cents = if last.len() == 1 { format!("{last}0") } else { (*last).to_owned() };
+            let cents = if last.len() == 1 {
+                format!("{last}0")
+            } else {
+                (*last).to_owned()
+            };
             (cents, groups.len() - 1)
         }
         _ => ("00".to_owned(), groups.len()),
@@ -142,16 +146,25 @@ fn read_positive(text: &str) -> Result<Cents, AmountError> {
 fn split_at_marks(text: &str) -> Result<(Vec<&str>, Vec<char>), AmountError> {
     let is_mark = |letter: char| letter == '.' || letter == ',' || letter.is_whitespace();
     let groups: Vec<&str> = text.split(is_mark).collect();
-    let readable = |group: &&str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
+    let readable =
+        |group: &&str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
     if !groups.iter().all(readable) {
         return Err(AmountError::Malformed);
     }
     let as_mark = |letter: char| if letter.is_whitespace() { ' ' } else { letter };
-    Ok((groups, text.chars().filter(|letter| is_mark(*letter)).map(as_mark).collect()))
+    Ok((
+        groups,
+        text.chars()
+            .filter(|letter| is_mark(*letter))
+            .map(as_mark)
+            .collect(),
+    ))
 }
 
 fn well_grouped(whole: &[&str], marks: &[char], decimal_mark: Option<char>) -> bool {
-    let Some((first, rest)) = whole.split_first() else { return false };
+    let Some((first, rest)) = whole.split_first() else {
+        return false;
+    };
     let one_kind = marks.iter().all(|mark| Some(mark) == marks.first());
     one_kind
         && marks.first().copied() != decimal_mark
@@ -236,8 +249,16 @@ mod tests {
             (-1_230, "€ -12,30", "€ -12,30"),
             (123_456, "€ 1.234,56", "€ +1.234,56"),
             (100_000_000, "€ 1.000.000,00", "€ +1.000.000,00"),
-            (99_999_999_876_543_210, "€ 999.999.998.765.432,10", "€ +999.999.998.765.432,10"),
-            (i64::MIN, "€ -92.233.720.368.547.758,08", "€ -92.233.720.368.547.758,08"),
+            (
+                99_999_999_876_543_210,
+                "€ 999.999.998.765.432,10",
+                "€ +999.999.998.765.432,10",
+            ),
+            (
+                i64::MIN,
+                "€ -92.233.720.368.547.758,08",
+                "€ -92.233.720.368.547.758,08",
+            ),
         ] {
             let no_break = |text: &str| text.replace(' ', "\u{a0}");
             assert_eq!(Cents(cents).as_balance(), no_break(balance));
@@ -250,7 +271,10 @@ mod tests {
         let beyond_doubles = Cents(99_999_999_876_543_211);
         let wire = serde_json::to_string(&beyond_doubles).unwrap();
         assert_eq!(wire, "\"99999999876543211\"");
-        assert_eq!(serde_json::from_str::<Cents>(&wire).unwrap(), beyond_doubles);
+        assert_eq!(
+            serde_json::from_str::<Cents>(&wire).unwrap(),
+            beyond_doubles
+        );
         assert!(serde_json::from_str::<Cents>("\"12,30\"").is_err());
     }
 }

@@ -2,8 +2,18 @@
 
 /// Months as they stand in a Dutch date, the first for January.
 const MONTHS: [&str; 12] = [
-    "januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september",
-    "oktober", "november", "december",
+    "januari",
+    "februari",
+    "maart",
+    "april",
+    "mei",
+    "juni",
+    "juli",
+    "augustus",
+    "september",
+    "oktober",
+    "november",
+    "december",
 ];
 
 /// A calendar day in the reader's zone. Orders by age.
@@ -34,7 +44,9 @@ impl Day {
     /// `21 november 2026`, for headings.
     #[must_use]
     pub fn in_words(self) -> String {
-        let month = usize::try_from(self.month).ok().and_then(|month| MONTHS.get(month.wrapping_sub(1)));
+        let month = usize::try_from(self.month)
+            .ok()
+            .and_then(|month| MONTHS.get(month.wrapping_sub(1)));
         format!("{} {} {}", self.day, month.unwrap_or(&"?"), self.year)
     }
 
@@ -65,7 +77,11 @@ impl LocalTime {
 pub fn duration_in_words(microseconds: u64) -> String {
     const MILLISECOND: u64 = 1_000;
     const SECOND: u64 = 1_000_000;
-    let (unit, name) = if microseconds < SECOND { (MILLISECOND, "ms") } else { (SECOND, "s") };
+    let (unit, name) = if microseconds < SECOND {
+        (MILLISECOND, "ms")
+    } else {
+        (SECOND, "s")
+    };
     let tenths = (microseconds * 10 + unit / 2) / unit;
     format!("{},{}\u{a0}{name}", tenths / 10, tenths % 10)
 }
@@ -76,8 +92,17 @@ mod tests {
 
     #[test]
     fn a_moment_is_written_the_dutch_way() {
-        let day = Day { year: 2026, month: 3, day: 1 };
-        let moment = LocalTime { day, hour: 9, minute: 0, second: 2 };
+        let day = Day {
+            year: 2026,
+            month: 3,
+            day: 1,
+        };
+        let moment = LocalTime {
+            day,
+            hour: 9,
+            minute: 0,
+            second: 2,
+        };
         assert_eq!(day.in_words(), "1 maart 2026");
         assert_eq!(day.iso(), "2026-03-01");
         assert_eq!(moment.clock(), "09:00:02");
@@ -86,8 +111,16 @@ mod tests {
 
     #[test]
     fn a_duration_has_one_decimal_and_its_unit() {
-        for (microseconds, words) in [(5_240, "5,2 ms"), (0, "0,0 ms"), (999_000, "999,0 ms"), (1_250_000, "1,3 s")] {
-            assert_eq!(duration_in_words(microseconds), words.replace(' ', "\u{a0}"));
+        for (microseconds, words) in [
+            (5_240, "5,2 ms"),
+            (0, "0,0 ms"),
+            (999_000, "999,0 ms"),
+            (1_250_000, "1,3 s"),
+        ] {
+            assert_eq!(
+                duration_in_words(microseconds),
+                words.replace(' ', "\u{a0}")
+            );
         }
     }
 }

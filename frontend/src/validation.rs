@@ -100,7 +100,15 @@ impl PayForm {
         if description.is_empty() {
             wrong(Field::PayDescription, "Enter a description.");
         }
-        if errors.is_empty() { Ok(Payment::Transfer { to, amount, description }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Payment::Transfer {
+                to,
+                amount,
+                description,
+            })
+        } else {
+            Err(errors)
+        }
     }
 
     /// What the amount is read as, for the echo beside it.
@@ -113,10 +121,20 @@ impl PayForm {
 /// User name and password, checked for a new account.
 #[must_use]
 pub fn check_new_credentials(user_name: &str, password: &str) -> Vec<FieldError> {
-    let fields = [(Field::OpenUserName, user_name), (Field::OpenPassword, password)];
+    let fields = [
+        (Field::OpenUserName, user_name),
+        (Field::OpenPassword, password),
+    ];
     let short = |text: &str| text.chars().count() < CREDENTIAL_LETTERS_MIN;
-    let error = |field| FieldError { field, words: "Use 8 characters or more." };
-    fields.into_iter().filter(|(_, text)| short(text)).map(|(field, _)| error(field)).collect()
+    let error = |field| FieldError {
+        field,
+        words: "Use 8 characters or more.",
+    };
+    fields
+        .into_iter()
+        .filter(|(_, text)| short(text))
+        .map(|(field, _)| error(field))
+        .collect()
 }
 
 /// User name and password, checked at sign-in: whether they are long enough is the bank's to know.
@@ -124,10 +142,16 @@ pub fn check_new_credentials(user_name: &str, password: &str) -> Vec<FieldError>
 pub fn check_sign_in(user_name: &str, password: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if user_name.trim().is_empty() {
-        errors.push(FieldError { field: Field::SignInUserName, words: "Enter your user name." });
+        errors.push(FieldError {
+            field: Field::SignInUserName,
+            words: "Enter your user name.",
+        });
     }
     if password.is_empty() {
-        errors.push(FieldError { field: Field::SignInPassword, words: "Enter your password." });
+        errors.push(FieldError {
+            field: Field::SignInPassword,
+            words: "Enter your password.",
+        });
     }
     errors
 }
@@ -135,7 +159,11 @@ pub fn check_sign_in(user_name: &str, password: &str) -> Vec<FieldError> {
 /// The heading over the things to correct.
 #[must_use]
 pub fn summary_heading(errors: usize) -> String {
-    if errors == 1 { "1 thing to correct".to_owned() } else { format!("{errors} things to correct") }
+    if errors == 1 {
+        "1 thing to correct".to_owned()
+    } else {
+        format!("{errors} things to correct")
+    }
 }
 
 /// A new identity for a command.
@@ -149,27 +177,61 @@ mod tests {
     use super::*;
 
     fn form(to: &str, amount: &str, description: &str) -> PayForm {
-        PayForm { to: to.to_owned(), amount: amount.to_owned(), description: description.to_owned() }
+        PayForm {
+            to: to.to_owned(),
+            amount: amount.to_owned(),
+            description: description.to_owned(),
+        }
     }
 
     #[test]
     fn a_right_form_is_a_payment_in_canonical_writing() {
         let read = form(" nl66 open 0000 0000 00", "€ 1.234,56", "  Book ").read();
         let (to, description) = ("NL66OPEN0000000000".to_owned(), "Book".to_owned());
-        assert_eq!(read, Ok(Payment::Transfer { to, amount: Cents(123_456), description }));
+        assert_eq!(
+            read,
+            Ok(Payment::Transfer {
+                to,
+                amount: Cents(123_456),
+                description
+            })
+        );
     }
 
     #[test]
     fn every_wrong_field_is_told_once_and_in_order() {
         for (form, expected) in [
-            (form("", "", ""), vec!["Enter who you pay.", "Enter an amount, such as 12,30.", "Enter a description."]),
-            (form("NL67OPEN0000000000", "1", "x"), vec!["This IBAN is not right: check the digits."]),
-            (form("Energy supplier", "0", "x"), vec!["The amount must be more than zero."]),
-            (form("Energy supplier", "-5", " "), vec!["The amount must be more than zero.", "Enter a description."]),
-            (form("Energy supplier", "99999999999999999999", "x"), vec!["This amount is too large."]),
+            (
+                form("", "", ""),
+                vec![
+                    "Enter who you pay.",
+                    "Enter an amount, such as 12,30.",
+                    "Enter a description.",
+                ],
+            ),
+            (
+                form("NL67OPEN0000000000", "1", "x"),
+                vec!["This IBAN is not right: check the digits."],
+            ),
+            (
+                form("Energy supplier", "0", "x"),
+                vec!["The amount must be more than zero."],
+            ),
+            (
+                form("Energy supplier", "-5", " "),
+                vec!["The amount must be more than zero.", "Enter a description."],
+            ),
+            (
+                form("Energy supplier", "99999999999999999999", "x"),
+                vec!["This amount is too large."],
+            ),
         ] {
             let errors = form.read().unwrap_err();
-            assert_eq!(errors.iter().map(|error| error.words).collect::<Vec<_>>(), expected, "{form:?}");
+            assert_eq!(
+                errors.iter().map(|error| error.words).collect::<Vec<_>>(),
+                expected,
+                "{form:?}"
+            );
         }
     }
 

@@ -2,6 +2,8 @@
 
 pub mod operations;
 pub mod protocol;
+#[cfg(test)]
+mod schema_check;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod http;

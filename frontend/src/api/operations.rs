@@ -311,7 +311,10 @@ impl ApiError {
         match self {
             Self::Unreachable | Self::Malformed(_) => true,
             Self::Refused { code, .. } => {
-                matches!(code, ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::Internal)
+                matches!(
+                    code,
+                    ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::Internal
+                )
             }
         }
     }
@@ -425,7 +428,10 @@ pub struct BankAndMe {
 /// What the page needs to know first.
 #[must_use]
 pub fn bank_and_me() -> Operation {
-    Operation { query: BANK_AND_ME, variables: Value::Null }
+    Operation {
+        query: BANK_AND_ME,
+        variables: Value::Null,
+    }
 }
 
 const ACCOUNT: &str = concat!(
@@ -445,7 +451,10 @@ pub struct AccountAnswer {
 /// An account with its newest transactions.
 #[must_use]
 pub fn account(iban: &str, first: usize) -> Operation {
-    Operation { query: ACCOUNT, variables: json!({ "iban": iban, "first": first }) }
+    Operation {
+        query: ACCOUNT,
+        variables: json!({ "iban": iban, "first": first }),
+    }
 }
 
 const OLDER_TRANSACTIONS: &str = concat!(
@@ -466,7 +475,10 @@ pub struct TransactionsAnswer {
 #[must_use]
 pub fn older_transactions(iban: &str, first: usize, after: Option<&str>) -> Operation {
     let variables = json!({ "iban": iban, "first": first, "after": after });
-    Operation { query: OLDER_TRANSACTIONS, variables }
+    Operation {
+        query: OLDER_TRANSACTIONS,
+        variables,
+    }
 }
 
 const ACCOUNTS: &str = "query Accounts($first: Int!, $after: String, $search: String) { \
@@ -484,10 +496,14 @@ pub struct AccountsAnswer {
 #[must_use]
 pub fn accounts(first: usize, after: Option<&str>, search: Option<&str>) -> Operation {
     let variables = json!({ "first": first, "after": after, "search": search });
-    Operation { query: ACCOUNTS, variables }
+    Operation {
+        query: ACCOUNTS,
+        variables,
+    }
 }
 
-const COMMAND: &str = "query Command($id: CommandId!) { command(id: $id) { status reason message } }";
+const COMMAND: &str =
+    "query Command($id: CommandId!) { command(id: $id) { status reason message } }";
 
 /// Answer of [`command`].
 #[derive(Debug, Deserialize)]
@@ -499,7 +515,10 @@ pub struct CommandAnswer {
 /// How far one's own command has come.
 #[must_use]
 pub fn command(id: CommandId) -> Operation {
-    Operation { query: COMMAND, variables: json!({ "id": id }) }
+    Operation {
+        query: COMMAND,
+        variables: json!({ "id": id }),
+    }
 }
 
 const OPEN_ACCOUNT: &str = "mutation OpenAccount($input: OpenAccountInput!) { openAccount(input: $input) { __typename \
@@ -517,7 +536,10 @@ pub struct OpenAccountAnswer {
 #[must_use]
 pub fn open_account(id: CommandId, user_name: &str, password: &str) -> Operation {
     let input = json!({ "commandId": id, "userName": user_name, "password": password });
-    Operation { query: OPEN_ACCOUNT, variables: json!({ "input": input }) }
+    Operation {
+        query: OPEN_ACCOUNT,
+        variables: json!({ "input": input }),
+    }
 }
 
 const LOG_IN: &str = "mutation LogIn($input: LogInInput!) { logIn(input: $input) { \
@@ -542,7 +564,10 @@ pub struct SignedIn {
 #[must_use]
 pub fn log_in(user_name: &str, password: &str) -> Operation {
     let input = json!({ "userName": user_name, "password": password });
-    Operation { query: LOG_IN, variables: json!({ "input": input }) }
+    Operation {
+        query: LOG_IN,
+        variables: json!({ "input": input }),
+    }
 }
 
 const LOG_OUT: &str = "mutation LogOut { logOut }";
@@ -558,7 +583,10 @@ pub struct LogOutAnswer {
 /// Signs out.
 #[must_use]
 pub fn log_out() -> Operation {
-    Operation { query: LOG_OUT, variables: Value::Null }
+    Operation {
+        query: LOG_OUT,
+        variables: Value::Null,
+    }
 }
 
 const DEPOSIT: &str = "mutation Deposit($input: DepositInput!) { payment: deposit(input: $input) { __typename \
@@ -579,11 +607,22 @@ pub fn pay(id: CommandId, payment: &Payment) -> Operation {
     match payment {
         Payment::Deposit { amount } => {
             let input = json!({ "commandId": id, "amount": amount });
-            Operation { query: DEPOSIT, variables: json!({ "input": input }) }
+            Operation {
+                query: DEPOSIT,
+                variables: json!({ "input": input }),
+            }
         }
-        Payment::Transfer { to, amount, description } => {
-            let input = json!({ "commandId": id, "to": to, "amount": amount, "description": description });
-            Operation { query: TRANSFER, variables: json!({ "input": input }) }
+        Payment::Transfer {
+            to,
+            amount,
+            description,
+        } => {
+            let input =
+                json!({ "commandId": id, "to": to, "amount": amount, "description": description });
+            Operation {
+                query: TRANSFER,
+                variables: json!({ "input": input }),
+            }
         }
     }
 }
@@ -604,7 +643,10 @@ pub struct FollowAnswer {
 /// All changes of an account after a cursor, then those to come.
 #[must_use]
 pub fn follow(iban: &str, after: Option<&str>) -> Operation {
-    Operation { query: FOLLOW, variables: json!({ "iban": iban, "after": after }) }
+    Operation {
+        query: FOLLOW,
+        variables: json!({ "iban": iban, "after": after }),
+    }
 }
 
 #[cfg(test)]
@@ -613,11 +655,22 @@ mod tests {
 
     #[test]
     fn every_operation_stands_in_the_schema() {
-        let schema = async_graphql_parser::parse_schema(include_str!("../../../graphql-endpoint/schema.graphql"))
-            .expect("the schema is read");
+        let schema = async_graphql_parser::parse_schema(include_str!(
+            "../../../graphql-endpoint/schema.graphql"
+        ))
+        .expect("the schema is read");
         for query in [
-            BANK_AND_ME, ACCOUNT, OLDER_TRANSACTIONS, ACCOUNTS, COMMAND, OPEN_ACCOUNT, LOG_IN, LOG_OUT, DEPOSIT,
-            TRANSFER, FOLLOW,
+            BANK_AND_ME,
+            ACCOUNT,
+            OLDER_TRANSACTIONS,
+            ACCOUNTS,
+            COMMAND,
+            OPEN_ACCOUNT,
+            LOG_IN,
+            LOG_OUT,
+            DEPOSIT,
+            TRANSFER,
+            FOLLOW,
         ] {
             super::schema_check::check(&schema, query);
         }
@@ -625,15 +678,27 @@ mod tests {
 
     #[test]
     fn answers_are_read_as_the_gateway_writes_them() {
-        let read = |text| serde_json::from_str::<Response<PaymentAnswer>>(text).unwrap().into_result();
+        let read = |text| {
+            serde_json::from_str::<Response<PaymentAnswer>>(text)
+                .unwrap()
+                .into_result()
+        };
         let confirmed = read(r#"{"data":{"payment":{"__typename":"PaymentConfirmed"}}}"#).unwrap();
         assert_eq!(confirmed.payment, PaymentResult::PaymentConfirmed);
         let rejected = read(
             r#"{"data":{"payment":{"__typename":"CommandRejected","reason":"INSUFFICIENT_FUNDS","message":"no"}}}"#,
         );
         let reason = RejectionReason::InsufficientFunds;
-        assert_eq!(rejected.unwrap().payment, PaymentResult::CommandRejected { reason, message: "no".to_owned() });
-        let refused = read(r#"{"data":null,"errors":[{"message":"slow down","extensions":{"code":"RATE_LIMITED"}}]}"#);
+        assert_eq!(
+            rejected.unwrap().payment,
+            PaymentResult::CommandRejected {
+                reason,
+                message: "no".to_owned()
+            }
+        );
+        let refused = read(
+            r#"{"data":null,"errors":[{"message":"slow down","extensions":{"code":"RATE_LIMITED"}}]}"#,
+        );
         assert!(refused.unwrap_err().is(ErrorCode::RateLimited));
         let newer = read(r#"{"errors":[{"message":"?","extensions":{"code":"TEAPOT"}}]}"#);
         assert!(newer.unwrap_err().is(ErrorCode::Other));
@@ -643,8 +708,16 @@ mod tests {
     #[test]
     fn amounts_leave_as_strings() {
         let id = CommandId(Uuid::nil());
-        let operation = pay(id, &Payment::Deposit { amount: Cents(5_000) });
+        let operation = pay(
+            id,
+            &Payment::Deposit {
+                amount: Cents(5_000),
+            },
+        );
         assert_eq!(operation.variables["input"]["amount"], "5000");
-        assert_eq!(operation.variables["input"]["commandId"], "00000000-0000-0000-0000-000000000000");
+        assert_eq!(
+            operation.variables["input"]["commandId"],
+            "00000000-0000-0000-0000-000000000000"
+        );
     }
 }

@@ -41,8 +41,14 @@ impl<'a> ClientMessage<'a> {
     /// The message that starts an operation.
     #[must_use]
     pub fn subscribe(operation: &'a Operation) -> Self {
-        let payload = SubscribePayload { query: operation.query, variables: &operation.variables };
-        Self::Subscribe { id: SUBSCRIPTION_ID, payload }
+        let payload = SubscribePayload {
+            query: operation.query,
+            variables: &operation.variables,
+        };
+        Self::Subscribe {
+            id: SUBSCRIPTION_ID,
+            payload,
+        }
     }
 
     /// As text.
@@ -54,7 +60,11 @@ impl<'a> ClientMessage<'a> {
 
 /// What the gateway says.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", bound(deserialize = "Data: Deserialize<'de>"))]
+#[serde(
+    tag = "type",
+    rename_all = "snake_case",
+    bound(deserialize = "Data: Deserialize<'de>")
+)]
 pub enum ServerMessage<Data> {
     /// Go on.
     ConnectionAck,
@@ -92,7 +102,10 @@ pub fn may_reconnect(close_code: u16) -> bool {
     const UNAUTHORIZED: u16 = 4401;
     const FORBIDDEN: u16 = 4403;
     const SUBPROTOCOL_NOT_ACCEPTABLE: u16 = 4406;
-    !matches!(close_code, UNAUTHORIZED | FORBIDDEN | SUBPROTOCOL_NOT_ACCEPTABLE)
+    !matches!(
+        close_code,
+        UNAUTHORIZED | FORBIDDEN | SUBPROTOCOL_NOT_ACCEPTABLE
+    )
 }
 
 #[cfg(test)]
@@ -102,10 +115,14 @@ mod tests {
 
     #[test]
     fn messages_are_written_as_the_protocol_says() {
-        assert_eq!(ClientMessage::ConnectionInit.encode(), r#"{"type":"connection_init"}"#);
+        assert_eq!(
+            ClientMessage::ConnectionInit.encode(),
+            r#"{"type":"connection_init"}"#
+        );
         assert_eq!(ClientMessage::Ping.encode(), r#"{"type":"ping"}"#);
         let operation = follow("NL66OPEN0000000000", Some("7"));
-        let subscribe: Value = serde_json::from_str(&ClientMessage::subscribe(&operation).encode()).unwrap();
+        let subscribe: Value =
+            serde_json::from_str(&ClientMessage::subscribe(&operation).encode()).unwrap();
         assert_eq!(subscribe["type"], "subscribe");
         assert_eq!(subscribe["id"], "1");
         assert_eq!(subscribe["payload"]["variables"]["after"], "7");
@@ -114,20 +131,39 @@ mod tests {
     #[test]
     fn messages_are_read_as_the_protocol_says() {
         type Message = ServerMessage<FollowAnswer>;
-        assert!(matches!(Message::decode(r#"{"type":"connection_ack"}"#), Ok(Message::ConnectionAck)));
-        assert!(matches!(Message::decode(r#"{"type":"pong","payload":{}}"#), Ok(Message::Pong)));
-        assert!(matches!(Message::decode(r#"{"type":"complete","id":"1"}"#), Ok(Message::Complete)));
+        assert!(matches!(
+            Message::decode(r#"{"type":"connection_ack"}"#),
+            Ok(Message::ConnectionAck)
+        ));
+        assert!(matches!(
+            Message::decode(r#"{"type":"pong","payload":{}}"#),
+            Ok(Message::Pong)
+        ));
+        assert!(matches!(
+            Message::decode(r#"{"type":"complete","id":"1"}"#),
+            Ok(Message::Complete)
+        ));
         let next = r#"{"type":"next","id":"1","payload":{"data":{"transactions":{"iban":"NL66OPEN0000000000",
             "version":3,"newBalance":"100","changedBy":"-5","counterparty":"cash","description":"",
             "commandId":null,"occurredAt":"2026-11-21T12:00:00Z","serial":"1:2","cursor":"c"}}}}"#;
-        let Ok(Message::Next { payload }) = Message::decode(next) else { panic!("no next") };
+        let Ok(Message::Next { payload }) = Message::decode(next) else {
+            panic!("no next")
+        };
         assert_eq!(payload.into_result().unwrap().transactions.version, 3);
         assert!(Message::decode("{}").is_err());
     }
 
     #[test]
     fn a_lost_session_is_not_tried_again() {
-        for (code, again) in [(1000, true), (1006, true), (1013, true), (4408, true), (4429, true), (4401, false), (4403, false)] {
+        for (code, again) in [
+            (1000, true),
+            (1006, true),
+            (1013, true),
+            (4408, true),
+            (4429, true),
+            (4401, false),
+            (4403, false),
+        ] {
             assert_eq!(may_reconnect(code), again, "{code}");
         }
     }

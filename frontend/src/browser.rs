@@ -1,0 +1,130 @@
+//! The few things asked of the browser itself.
+
+use std::time::Duration;
+
+use gloo_timers::future::TimeoutFuture;
+use leptos::prelude::*;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{HtmlElement, Storage};
+
+use crate::time::{Day, LocalTime};
+
+/// A moment of the gateway in the reader's zone.
+pub(crate) fn local_time(rfc3339: &str) -> LocalTime {
+    as_local(&js_sys::Date::new(&JsValue::from_str(rfc3339)))
+}
+
+/// Now, in the reader's zone.
+pub(crate) fn local_now() -> LocalTime {
+    as_local(&js_sys::Date::new_0())
+}
+
+/// Now, for machines.
+pub(crate) fn rfc3339_now() -> String {
+    js_sys::Date::new_0().to_iso_string().into()
+}
+
+fn as_local(date: &js_sys::Date) -> LocalTime {
+    let day = Day {
+        year: date.get_full_year(),
+        month: date.get_month() + 1,
+        day: date.get_date(),
+    };
+    LocalTime {
+        day,
+        hour: date.get_hours(),
+        minute: date.get_minutes(),
+        second: date.get_seconds(),
+    }
+}
+
+/// Microseconds since the page was opened.
+#[expect(
+    clippy::float_arithmetic,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the browser's clock is a float of milliseconds, never below zero; it is time, not money"
+)]
+pub(crate) fn microseconds() -> u64 {
+    window()
+        .performance()
+        .map_or(0, |clock| (clock.now() * 1_000.0) as u64)
+}
+
+pub(crate) async fn sleep(duration: Duration) {
+    TimeoutFuture::new(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)).await;
+}
+
+/// A number nobody can guess, for spreading retries.
+pub(crate) fn dice() -> u8 {
+    uuid::Uuid::new_v4().as_bytes()[0]
+}
+
+/// Gives the focus to the element, when there is one.
+pub(crate) fn focus(selector: &str) {
+    let found = document().query_selector(selector).ok().flatten();
+    if let Some(element) = found.and_then(|found| found.dyn_into::<HtmlElement>().ok()) {
+        // An element that cannot take the focus leaves it where it is.
+        let _ = element.focus();
+    }
+}
+
+/// As [`focus`], after what was just changed is in the document.
+pub(crate) fn focus_next_frame(selector: &'static str) {
+    request_animation_frame(move || focus(selector));
+}
+
+/// Puts a text on the clipboard. False when the browser does not allow it.
+pub(crate) async fn copy(text: &str) -> bool {
+    let clipboard = js_sys::Reflect::get(&window().navigator(), &JsValue::from_str("clipboard"));
+    if !clipboard.is_ok_and(|clipboard| clipboard.is_object()) {
+        // Without https, other than on this machine, there is no clipboard at all.
+        return false;
+    }
+    JsFuture::from(window().navigator().clipboard().write_text(text))
+        .await
+        .is_ok()
+}
+
+/// Selects the text of an element.
+pub(crate) fn select(element: &web_sys::Node) {
+    if let Ok(Some(selection)) = window().get_selection() {
+        // Selecting is a courtesy; without it the text can still be selected by hand.
+        let _ = selection.select_all_children(element);
+    }
+}
+
+/// What the browser keeps for this page over reloads. Everything works without it, for as long as the page is open.
+pub(crate) mod storage {
+    use super::*;
+
+    pub(crate) fn put(key: &str, value: &str) {
+        if let Some(storage) = storage() {
+            // A full or forbidden storage costs the memory over reloads, nothing else.
+            let _ = storage.set_item(key, value);
+        }
+    }
+
+    pub(crate) fn remove(key: &str) {
+        if let Some(storage) = storage() {
+            let _ = storage.remove_item(key);
+        }
+    }
+
+    /// All values whose key starts so.
+    pub(crate) fn values(prefix: &str) -> Vec<String> {
+        let Some(storage) = storage() else {
+            return Vec::new();
+        };
+        let keys = (0..storage.length().unwrap_or(0))
+            .filter_map(|place| storage.key(place).ok().flatten());
+        keys.filter(|key| key.starts_with(prefix))
+            .filter_map(|key| storage.get_item(&key).ok().flatten())
+            .collect()
+    }
+
+    fn storage() -> Option<Storage> {
+        window().local_storage().ok().flatten()
+    }
+}

@@ -1,0 +1,48 @@
+//! Money on the page.
+
+use leptos::prelude::*;
+
+use crate::money::Cents;
+
+/// Money that moved: signed, and named by its direction for those who cannot see the sign.
+#[component]
+pub(crate) fn Change(cents: Cents) -> impl IntoView {
+    let (class, direction) = match cents.0 {
+        ..0 => ("amount debit", "debit "),
+        _ => ("amount credit", "credit "),
+    };
+    view! {
+        <data class=class value=cents.to_string()>
+            <span class="unseen">{direction}</span>
+            {cents.as_change()}
+        </data>
+    }
+}
+
+/// A balance at some moment.
+#[component]
+pub(crate) fn Balance(cents: Cents) -> impl IntoView {
+    let class = if cents.0 < 0 {
+        "amount below"
+    } else {
+        "amount"
+    };
+    view! { <data class=class value=cents.to_string()>{cents.as_balance()}</data> }
+}
+
+/// The balance of an account now, closed by the double rule.
+#[component]
+pub(crate) fn BalanceLine(#[prop(into)] cents: Signal<Cents>) -> impl IntoView {
+    view! {
+        <p class="balance-line">
+            <span class="label">"Balance"</span>
+            <data
+                id="balance"
+                class=move || if cents.get().0 < 0 { "amount below" } else { "amount" }
+                value=move || cents.get().to_string()
+            >
+                {move || cents.get().as_balance()}
+            </data>
+        </p>
+    }
+}

@@ -1,0 +1,88 @@
+//! What stands around every route: bar, banner, footer, live regions; focus and title on a route change.
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_location;
+
+use super::connection_banner::{ConnectionBanner, LiveWord};
+use crate::{
+    announcer::Announcements,
+    browser,
+    session::{Session, Who},
+};
+
+/// Where the focus goes on a new route: to the heading of what is new, else to that of the page.
+const HEADING: &str = "[data-heading], h1";
+
+/// Names the page: `Client - the Bank`.
+pub(crate) fn name_page(name: impl Fn() -> String + 'static) {
+    Effect::new(move |_| {
+        let name = name();
+        document().set_title(&if name.is_empty() {
+            "the Bank".to_owned()
+        } else {
+            format!("{name} - the Bank")
+        });
+    });
+}
+
+#[component]
+pub(crate) fn Frame(children: Children) -> impl IntoView {
+    let path = use_location().pathname;
+    let session: Session = expect_context();
+    Effect::new(move |before: Option<String>| {
+        let path = path.get();
+        if before.is_some_and(|before| before != path) {
+            request_animation_frame(|| browser::focus(HEADING));
+        }
+        path
+    });
+    let is_signed_in = Memo::new(move |_| match session.who.get() {
+        Who::Asking | Who::Unknown(_) => None,
+        Who::Nobody => Some(false),
+        Who::User(_) => Some(true),
+    });
+    // Signing in or out replaces what is on the page, with the element that had the focus.
+    Effect::new(move |before: Option<Option<bool>>| {
+        let now = is_signed_in.get();
+        if before.flatten().is_some_and(|before| Some(before) != now) {
+            request_animation_frame(|| browser::focus("h1"));
+        }
+        now
+    });
+    let skip = |event: web_sys::MouseEvent| {
+        event.prevent_default();
+        browser::focus("#main");
+    };
+    let link = move |id: &'static str, href: &'static str, name: &'static str| {
+        let here = move || {
+            let path = path.get();
+            let is_here = path == href || (href != "/" && path.starts_with(&format!("{href}/")));
+            is_here.then_some("page")
+        };
+        view! { <a id=id href=href aria-current=here>{name}</a> }
+    };
+    let version = move || {
+        session.bank.get().map(|bank| {
+            let started = browser::local_time(&bank.started_at);
+            format!("Version {}, started {}", bank.version, started.in_full())
+        })
+    };
+    view! {
+        <a class="skip" href="#main" on:click=skip>"Skip to the page"</a>
+        <header class="bar">
+            <nav aria-label="Pages">
+                {link("nav-home", "/", "the Bank")}
+                {link("nav-client", "/client", "Client")}
+                {link("nav-employee", "/employee", "Bank employee")}
+            </nav>
+            <LiveWord/>
+        </header>
+        <ConnectionBanner/>
+        <main id="main" tabindex="-1">{children()}</main>
+        <footer>
+            <p>{version}</p>
+            <p>{move || session.bank.get().filter(|bank| bank.demo_mode).map(|_| "Demo mode: no money is real.")}</p>
+        </footer>
+        <Announcements/>
+    }
+}

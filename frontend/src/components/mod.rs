@@ -1,0 +1,18 @@
+//! The parts of the page.
+
+#![expect(
+    unreachable_pub,
+    reason = "what the component macro makes of a component is `pub`"
+)]
+
+pub(crate) mod amount;
+pub(crate) mod connection_banner;
+pub(crate) mod deposit;
+pub(crate) mod error_summary;
+pub(crate) mod field;
+pub(crate) mod frame;
+pub(crate) mod iban;
+pub(crate) mod pay_form;
+pub(crate) mod sign_in;
+pub(crate) mod statement;
+pub(crate) mod transaction_row;

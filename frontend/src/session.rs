@@ -1,0 +1,134 @@
+//! Who is signed in, and what bank this is.
+
+use leptos::{prelude::*, task::spawn_local};
+
+use crate::{
+    api::{
+        http,
+        operations::{self, ApiError, Bank, BankAndMe, LogInAnswer, LogOutAnswer, Role, User},
+    },
+    connection::Connection,
+    words,
+};
+
+/// Who is signed in, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Asking,
+    /// The bank could not be asked; in words.
+    Unknown(String),
+    Nobody,
+    User(User),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Session {
+    pub(crate) who: RwSignal<Who>,
+    pub(crate) bank: RwSignal<Option<Bank>>,
+    connection: Connection,
+}
+
+impl Session {
+    pub(crate) fn provide(connection: Connection) -> Self {
+        let session = Self {
+            who: RwSignal::new(Who::Asking),
+            bank: RwSignal::new(None),
+            connection,
+        };
+        provide_context(session);
+        session.ask();
+        session
+    }
+
+    /// Asks the gateway again.
+    pub(crate) fn ask(self) {
+        spawn_local(async move {
+            match http::send::<BankAndMe>(&operations::bank_and_me()).await {
+                Ok(BankAndMe { bank, me }) => {
+                    self.bank.set(Some(bank));
+                    self.set_who(me.map_or(Who::Nobody, Who::User));
+                }
+                Err(error)
+                    if self
+                        .who
+                        .with_untracked(|who| matches!(who, Who::Asking | Who::Unknown(_))) =>
+                {
+                    self.set_who(Who::Unknown(words::load_failure(&error)));
+                }
+                // What was known stays; whatever is tried next says what is wrong.
+                Err(_) => {}
+            }
+        });
+    }
+
+    /// Signs in.
+    ///
+    /// # Errors
+    /// What to tell the person.
+    pub(crate) async fn sign_in(self, user_name: &str, password: &str) -> Result<(), String> {
+        let answer: Result<LogInAnswer, ApiError> =
+            http::send(&operations::log_in(user_name, password)).await;
+        match answer {
+            Ok(LogInAnswer { log_in }) => {
+                self.set_who(Who::User(log_in.user));
+                Ok(())
+            }
+            Err(error) => Err(words::sign_in_failure(&error)),
+        }
+    }
+
+    pub(crate) fn signed_in(self, user: User) {
+        self.set_who(Who::User(user));
+    }
+
+    /// The gateway no longer knows this session.
+    pub(crate) fn signed_out(self) {
+        self.set_who(Who::Nobody);
+    }
+
+    /// Signs out.
+    ///
+    /// # Errors
+    /// What to tell the person: then they are still signed in.
+    pub(crate) async fn sign_out(self) -> Result<(), String> {
+        match http::send::<LogOutAnswer>(&operations::log_out()).await {
+            Ok(LogOutAnswer { .. }) => {
+                self.signed_out();
+                Ok(())
+            }
+            Err(error) => Err(words::load_failure(&error)),
+        }
+    }
+
+    pub(crate) fn user(self) -> Option<User> {
+        self.who.with(|who| {
+            if let Who::User(user) = who {
+                Some(user.clone())
+            } else {
+                None
+            }
+        })
+    }
+
+    pub(crate) fn user_name_untracked(self) -> Option<String> {
+        self.who.with_untracked(|who| {
+            if let Who::User(user) = who {
+                Some(user.user_name.clone())
+            } else {
+                None
+            }
+        })
+    }
+
+    pub(crate) fn is_employee(self) -> bool {
+        self.user().is_some_and(|user| user.role == Role::Employee)
+    }
+
+    fn set_who(self, who: Who) {
+        if self.who.with_untracked(|known| *known != who) {
+            // Live lines belong to a session; the pages that need one open it anew.
+            self.connection.idle();
+            self.who.set(who);
+        }
+    }
+}
