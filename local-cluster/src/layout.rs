@@ -18,7 +18,9 @@ impl Layout {
     /// The layout under `directory`, which need not exist.
     #[must_use]
     pub fn new(directory: &Path) -> Self {
-        Self { directory: std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()) }
+        Self {
+            directory: std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()),
+        }
     }
 
     /// Makes the folders that are not there yet.

@@ -20,7 +20,10 @@ pub fn is_free(port: u16) -> bool {
 }
 
 /// Gives every purpose a free port: the remembered one, else a new one.
-pub(crate) fn assign(ports: &mut BTreeMap<String, u16>, purposes: &[&str]) -> Result<(), ClusterError> {
+pub(crate) fn assign(
+    ports: &mut BTreeMap<String, u16>,
+    purposes: &[&str],
+) -> Result<(), ClusterError> {
     for purpose in purposes {
         let kept = ports.get(*purpose).is_some_and(|port| is_free(*port));
         if !kept {
@@ -38,7 +41,10 @@ fn choose(taken: &BTreeSet<u16>) -> Result<u16, ClusterError> {
     (0..count)
         .filter_map(|step| u16::try_from(u32::from(FIRST) + (start + step) % count).ok())
         .find(|port| !taken.contains(port) && is_free(*port))
-        .ok_or(ClusterError::NoFreePort { first: FIRST, last: LAST })
+        .ok_or(ClusterError::NoFreePort {
+            first: FIRST,
+            last: LAST,
+        })
 }
 
 #[cfg(test)]

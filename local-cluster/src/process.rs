@@ -34,7 +34,10 @@ impl ProcessIdentity {
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
         let stat = Stat::read(pid)?;
-        Some(Self { pid, started_at_ticks: stat.started_at_ticks })
+        Some(Self {
+            pid,
+            started_at_ticks: stat.started_at_ticks,
+        })
     }
 
     /// The calling process.
@@ -86,7 +89,10 @@ impl Usage {
     pub fn of(pid: u32) -> Option<Self> {
         let stat = Stat::read(pid)?;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        Some(Self { resident_kib: field_kib(&status, "VmRSS:").unwrap_or(0), cpu_ticks: stat.cpu_ticks })
+        Some(Self {
+            resident_kib: field_kib(&status, "VmRSS:").unwrap_or(0),
+            cpu_ticks: stat.cpu_ticks,
+        })
     }
 
     /// What the process `pid` and its children use together, shared memory counted once.
@@ -110,7 +116,8 @@ impl Usage {
     #[must_use]
     #[expect(clippy::float_arithmetic, reason = "a time for people, not money")]
     pub fn cpu_seconds(self) -> f64 {
-        let hundredths = self.cpu_ticks.saturating_mul(100) / rustix::param::clock_ticks_per_second();
+        let hundredths =
+            self.cpu_ticks.saturating_mul(100) / rustix::param::clock_ticks_per_second();
         f64::from(u32::try_from(hundredths).unwrap_or(u32::MAX)) / 100.0
     }
 }
@@ -119,8 +126,13 @@ impl Usage {
 pub(crate) fn working_in(directory: &Path, command: &str) -> Vec<ProcessIdentity> {
     all_processes()
         .filter(|(_, stat)| stat.command == command)
-        .filter(|(pid, _)| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory))
-        .map(|(pid, stat)| ProcessIdentity { pid, started_at_ticks: stat.started_at_ticks })
+        .filter(|(pid, _)| {
+            fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory)
+        })
+        .map(|(pid, stat)| ProcessIdentity {
+            pid,
+            started_at_ticks: stat.started_at_ticks,
+        })
         .collect()
 }
 
@@ -143,7 +155,11 @@ impl Stat {
         let (head, tail) = text.rsplit_once(") ")?;
         let (_, command) = head.split_once('(')?;
         let fields: Vec<&str> = tail.split_whitespace().collect();
-        let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
+        let number = |index: usize| {
+            fields
+                .get(index)
+                .and_then(|field| field.parse::<u64>().ok())
+        };
         Some(Self {
             command: command.to_owned(),
             state: fields.first()?.chars().next()?,
@@ -176,7 +192,10 @@ mod tests {
     fn given_a_command_with_parentheses_when_stat_is_parsed_then_the_fields_are_right() {
         let text = "42 (a (b) c) S 7 42 42 0 -1 4194560 100 0 0 0 5 6 1 2 20 0 1 0 987654 1000 10";
         let stat = Stat::parse(text).unwrap();
-        assert_eq!((stat.command.as_str(), stat.state, stat.parent), ("a (b) c", 'S', 7));
+        assert_eq!(
+            (stat.command.as_str(), stat.state, stat.parent),
+            ("a (b) c", 'S', 7)
+        );
         assert_eq!((stat.cpu_ticks, stat.started_at_ticks), (14, 987_654));
     }
 
@@ -184,7 +203,10 @@ mod tests {
     fn given_this_process_when_asked_then_it_is_alive_and_another_start_time_is_not() {
         let own = ProcessIdentity::own().unwrap();
         assert!(own.is_alive());
-        let earlier = ProcessIdentity { started_at_ticks: own.started_at_ticks.wrapping_sub(1), ..own };
+        let earlier = ProcessIdentity {
+            started_at_ticks: own.started_at_ticks.wrapping_sub(1),
+            ..own
+        };
         assert!(!earlier.is_alive());
     }
 
@@ -197,9 +219,13 @@ mod tests {
             .unwrap();
         // The first line says that the trap is set.
         let mut line = [0_u8; 1];
-        tokio::io::AsyncReadExt::read_exact(&mut child.stdout.take().unwrap(), &mut line).await.unwrap();
+        tokio::io::AsyncReadExt::read_exact(&mut child.stdout.take().unwrap(), &mut line)
+            .await
+            .unwrap();
         let identity = ProcessIdentity::of(child.id().unwrap()).unwrap();
-        identity.terminate(Signal::TERM, Duration::from_millis(100)).await;
+        identity
+            .terminate(Signal::TERM, Duration::from_millis(100))
+            .await;
         assert!(!identity.is_alive());
     }
 }

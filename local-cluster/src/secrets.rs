@@ -57,10 +57,12 @@ fn random_hex() -> std::io::Result<String> {
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -76,10 +78,17 @@ mod tests {
         layout.create().unwrap();
         let first = secret(&layout, "handler.key").unwrap();
         assert_eq!(first.len(), 2 * SECRET_BYTES);
-        assert!(first.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()));
+        assert!(
+            first
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
+        );
         assert_eq!(secret(&layout, "handler.key").unwrap(), first);
         assert_ne!(secret(&layout, "token.key").unwrap(), first);
-        let mode = fs::metadata(layout.secrets().join("handler.key")).unwrap().permissions().mode();
+        let mode = fs::metadata(layout.secrets().join("handler.key"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

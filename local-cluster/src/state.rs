@@ -56,8 +56,10 @@ impl State {
     /// Replaces what is remembered; a reader sees the old or the new, never a half.
     pub(crate) fn save(&self, layout: &Layout) -> Result<(), ClusterError> {
         let path = layout.state_file();
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|source| ClusterError::State { path: path.clone(), source })?;
+        let text = serde_json::to_vec_pretty(self).map_err(|source| ClusterError::State {
+            path: path.clone(),
+            source,
+        })?;
         write_atomically(&path, &text)
     }
 
@@ -100,9 +102,9 @@ impl DirectoryLock {
             .map_err(ClusterError::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => {
-                Err(ClusterError::Locked { directory: layout.directory().to_owned() })
-            }
+            Err(TryLockError::WouldBlock) => Err(ClusterError::Locked {
+                directory: layout.directory().to_owned(),
+            }),
             Err(TryLockError::Error(error)) => Err(ClusterError::io("lock", path)(error)),
         }
     }

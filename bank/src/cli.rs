@@ -1,0 +1,158 @@
+//! Every command and its options.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    build, down, failure::EXIT_CODES, load, logs, preflight, reset, status, test_run, up,
+    workspace::Workspace,
+};
+
+/// The page's port when none is given.
+const DEFAULT_PORT: u16 = 8181;
+
+/// The most heartbeats per second that can be asked for.
+const MOST_HEARTBEATS_PER_SECOND: i64 = 2000;
+
+/// Build, start, watch and test the Bank.
+#[derive(Debug, Parser)]
+#[command(name = "cargo bank", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// Where all data, logs and secrets of the running bank are [default: .bank in the repository].
+    #[arg(long, global = true, env = "BANK_DIRECTORY", value_name = "DIR")]
+    directory: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build what is not built and start everything; Ctrl-C stops it.
+    Up {
+        /// Go on in the background once the bank is ready.
+        #[arg(long)]
+        detach: bool,
+        /// Only Kafka, the registry and PostgreSQL; nothing of ours is built or started.
+        #[arg(long)]
+        cluster: bool,
+        /// The port of the page on 127.0.0.1.
+        #[arg(long, default_value_t = DEFAULT_PORT, env = "BANK_PORT", value_parser = clap::value_parser!(u16).range(1..))]
+        port: u16,
+    },
+    /// Stop everything, in order.
+    Down,
+    /// Show addresses, processes, topics and consumer lag.
+    Status {
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let the simulated public do N things a second (0 to 2000).
+    Load {
+        /// Heartbeats per second.
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(0..=MOST_HEARTBEATS_PER_SECOND))]
+        heartbeats_per_second: u32,
+    },
+    /// Show what the processes wrote.
+    Logs {
+        /// Only this one, as named by `status`.
+        service: Option<String>,
+        /// Go on showing what is added.
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Stop everything and remove all its data.
+    Reset {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Build the services and the page.
+    Build,
+    /// Run every test against a real cluster; arguments go to `cargo test`.
+    Test {
+        /// For `cargo test`, like `-p topology` or `-- --nocapture`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// What `up --detach` leaves running.
+    #[command(hide = true)]
+    Supervise {
+        #[arg(long)]
+        cluster: bool,
+        #[arg(long)]
+        port: u16,
+    },
+}
+
+/// Does what was asked.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    let directory = arguments
+        .directory
+        .unwrap_or_else(|| workspace.root.join(".bank"));
+    let directory = std::path::absolute(directory)?;
+    // One thread: everything here waits for processes.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let request = |cluster, port| up::Request {
+        directory: directory.clone(),
+        only_cluster: cluster,
+        port,
+    };
+    match arguments.command {
+        Command::Up {
+            detach,
+            cluster,
+            port,
+        } => runtime.block_on(up::up(&workspace, &request(cluster, port), detach)),
+        Command::Supervise { cluster, port } => {
+            runtime.block_on(up::supervise(&workspace, &request(cluster, port)))
+        }
+        Command::Down => runtime.block_on(down::down(&directory)),
+        Command::Status { json } => runtime.block_on(status::status(&directory, json)),
+        Command::Load {
+            heartbeats_per_second,
+        } => runtime.block_on(load::load(&directory, heartbeats_per_second)),
+        Command::Logs { service, follow } => logs::logs(&directory, service.as_deref(), follow),
+        Command::Reset { yes } => runtime.block_on(reset::reset(&directory, yes)),
+        Command::Build => {
+            preflight::check(preflight::For::Build, &workspace)?;
+            build::build(&workspace)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Test { arguments } => runtime.block_on(test_run::test(&workspace, &arguments)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn given_the_definition_when_checked_then_clap_accepts_it() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn given_a_load_when_parsed_then_only_0_to_2000_is_taken() {
+        for (text, accepted) in [
+            ("0", true),
+            ("2000", true),
+            ("2001", false),
+            ("-1", false),
+            ("1.5", false),
+            ("many", false),
+        ] {
+            assert_eq!(
+                Arguments::try_parse_from(["bank", "load", text]).is_ok(),
+                accepted,
+                "{text}"
+            );
+        }
+    }
+}
