@@ -1,2 +1,7 @@
-//! Stub.
-fn main() {}
+//! The command handler as a program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    topology::service::main("command-handler", command_handler::run)
+}

@@ -1,0 +1,125 @@
+//! The rule book.
+
+use subtle::ConstantTimeEq;
+use topology::Cents;
+use topology::money::{BALANCE_MAX, TRANSFER_MAX};
+
+use super::account::{Account, Accounts};
+use super::command::{Command, Facts, Party, Transfer};
+use super::rejection::Rejection;
+use super::{DESCRIPTION_CHARACTERS_MAX, LIMIT};
+
+/// What happened: a fact, never edited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An account came to be, empty.
+    AccountOpened(Account),
+    /// Money went from one party to another.
+    MoneyMoved {
+        /// Who paid.
+        from: Party,
+        /// Who got it.
+        to: Party,
+        /// How much, always positive.
+        amount: Cents,
+    },
+}
+
+/// Answers a command from what is known.
+///
+/// # Errors
+/// The first rejection that applies, in the order of the rule book: form (amount, payer,
+/// payee, same account, description), then the payer (token, funds), then the payee.
+pub fn decide(
+    accounts: &Accounts,
+    command: &Command,
+    facts: &Facts,
+) -> Result<Vec<Event>, Rejection> {
+    match command {
+        Command::OpenAccount => open_account(accounts, facts),
+        Command::Transfer(transfer) => move_money(accounts, transfer),
+    }
+}
+
+fn open_account(accounts: &Accounts, facts: &Facts) -> Result<Vec<Event>, Rejection> {
+    let free = facts
+        .iban_candidates
+        .iter()
+        .find(|iban| accounts.get(iban).is_none());
+    match (free, facts.new_token_digest) {
+        (Some(iban), Some(token_digest)) => Ok(vec![Event::AccountOpened(Account {
+            iban: iban.clone(),
+            token_digest,
+            balance: Cents::ZERO,
+            limit: LIMIT,
+            version: 0,
+        })]),
+        _ => Err(Rejection::IbanTaken),
+    }
+}
+
+fn move_money(accounts: &Accounts, transfer: &Transfer) -> Result<Vec<Event>, Rejection> {
+    let amount = transfer.amount;
+    if amount <= Cents::ZERO || amount > TRANSFER_MAX {
+        return Err(Rejection::AmountInvalid);
+    }
+    let from = Party::payer(&transfer.from)?;
+    let to = Party::payee(&transfer.to)?;
+    if from == to {
+        return Err(Rejection::SameAccount);
+    }
+    let description = &transfer.description;
+    if description.chars().count() > DESCRIPTION_CHARACTERS_MAX
+        || description.chars().any(char::is_control)
+    {
+        return Err(Rejection::DescriptionInvalid);
+    }
+    if let Party::Own(iban) = &from {
+        let payer = accounts.get(iban).ok_or(Rejection::TokenInvalid)?;
+        let presented = &transfer.token_digest.0;
+        if !bool::from(payer.token_digest.0.ct_eq(presented)) {
+            return Err(Rejection::TokenInvalid);
+        }
+        match payer.balance.checked_sub(amount) {
+            Some(left) if left >= payer.limit => {}
+            _ => return Err(Rejection::InsufficientFunds),
+        }
+    }
+    match &to {
+        Party::Own(iban) => {
+            let payee = accounts.get(iban).ok_or(Rejection::PayeeUnknown)?;
+            match payee.balance.checked_add(amount) {
+                Some(balance) if balance <= BALANCE_MAX => {}
+                _ => return Err(Rejection::BalanceLimitExceeded),
+            }
+        }
+        Party::Cash | Party::Other(_) if from.own().is_none() => {
+            return Err(Rejection::BothUnknown);
+        }
+        Party::Cash | Party::Other(_) => {}
+    }
+    Ok(vec![Event::MoneyMoved { from, to, amount }])
+}
+
+/// What is known after an event.
+#[must_use]
+pub fn evolve(mut accounts: Accounts, event: &Event) -> Accounts {
+    match event {
+        Event::AccountOpened(account) => accounts.put(account.clone()),
+        Event::MoneyMoved { from, to, amount } => {
+            let sides = [(from, -amount.0), (to, amount.0)];
+            for (party, delta) in sides {
+                let account = party.own().and_then(|iban| accounts.get_mut(iban));
+                if let Some(account) = account {
+                    // `decide` has checked both sums; overflow checks stay on in release.
+                    account.balance = Cents(account.balance.0 + delta);
+                    account.version += 1;
+                }
+            }
+        }
+    }
+    accounts
+}
+
+#[cfg(test)]
+mod tests;

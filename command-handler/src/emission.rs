@@ -1,0 +1,198 @@
+//! Sending what was decided: at once, in order, with a bound on what is under way.
+//!
+//! A debt is noted in the same transaction as the decision. Its frames go to the producer
+//! right after the commit, without waiting for the acknowledgements of the batch before.
+//! When all of a debt's records are acknowledged, its note is removed, lazily and many
+//! at a time. While the broker is away the window fills, then the loop waits.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use topology::producer::{Delivery, Outgoing, Producer, SendError};
+
+use crate::frames::Frame;
+use crate::store::{Backoff, connect_cold, debts};
+
+/// Debts handed over and not yet with the producer.
+const QUEUE_MAX: usize = 4;
+/// Debts whose records wait for acknowledgement.
+const WINDOW_MAX: usize = 16;
+/// Paid debts waiting for their notes to be removed.
+const PAID_MAX: usize = 1_024;
+/// Notes are removed together, this long after the first was paid.
+const CLEARING_PAUSE: Duration = Duration::from_millis(100);
+/// Time for acknowledgements to come in at a stop; what is left is paid at the next start.
+pub const STOP_WAIT: Duration = Duration::from_secs(4);
+
+/// A batch's records, owed to the topics.
+#[derive(Clone, Debug)]
+pub struct Debt {
+    /// Number of its note in the books.
+    pub id: i64,
+    /// The records, in order.
+    pub frames: Vec<Frame>,
+}
+
+/// Why emission ended. Nothing is lost: the notes of the debts stand.
+#[derive(Debug, thiserror::Error)]
+pub enum EmissionError {
+    /// A record will never be delivered; going on would leave a hole.
+    #[error("a record the bank owes cannot be delivered")]
+    Undeliverable(#[from] SendError),
+    /// A task is gone.
+    #[error("emission ended")]
+    Ended,
+}
+
+/// The debts this process is sending, so that nobody sends them a second time from the
+/// books.
+#[derive(Clone, Default)]
+pub struct InFlight(Arc<Mutex<HashSet<i64>>>);
+
+impl InFlight {
+    fn with<T>(&self, action: impl FnOnce(&mut HashSet<i64>) -> T) -> T {
+        action(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A copy of the debts' numbers.
+    #[must_use]
+    pub fn snapshot(&self) -> HashSet<i64> {
+        self.with(|debts| debts.clone())
+    }
+}
+
+/// Where debts are handed over.
+#[derive(Clone)]
+pub struct Emitter {
+    queue: mpsc::Sender<Debt>,
+    in_flight: InFlight,
+}
+
+impl Emitter {
+    /// Hands a debt over, waiting while the window is full.
+    ///
+    /// # Errors
+    /// [`EmissionError::Ended`] when emission has ended.
+    pub async fn pay(&self, debt: Debt) -> Result<(), EmissionError> {
+        self.in_flight.with(|debts| debts.insert(debt.id));
+        self.queue
+            .send(debt)
+            .await
+            .map_err(|_| EmissionError::Ended)
+    }
+
+    /// The debts being sent.
+    #[must_use]
+    pub fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+}
+
+/// Starts emission. The future ends when all emitters are dropped and everything is
+/// acknowledged, or with an error.
+pub fn start(
+    producer: Producer,
+    database_url: String,
+) -> (
+    Emitter,
+    impl Future<Output = Result<(), EmissionError>> + Send + 'static,
+) {
+    let (queue, debts) = mpsc::channel(QUEUE_MAX);
+    let in_flight = InFlight::default();
+    let emitter = Emitter {
+        queue,
+        in_flight: in_flight.clone(),
+    };
+    let work = async move {
+        let (paid, to_clear) = mpsc::channel(PAID_MAX);
+        let clearing = tokio::spawn(clear(to_clear, database_url, in_flight));
+        emit(debts, producer, paid).await?;
+        clearing.await.map_err(|_| EmissionError::Ended)
+    };
+    (emitter, work)
+}
+
+async fn emit(
+    mut debts: mpsc::Receiver<Debt>,
+    producer: Producer,
+    paid: mpsc::Sender<i64>,
+) -> Result<(), EmissionError> {
+    let mut window = FuturesUnordered::new();
+    let mut open = true;
+    while open || !window.is_empty() {
+        tokio::select! {
+            debt = debts.recv(), if open && window.len() < WINDOW_MAX => match debt {
+                None => open = false,
+                Some(debt) => {
+                    let deliveries = hand_over(&producer, &debt).await?;
+                    window.push(acknowledged(debt.id, deliveries));
+                }
+            },
+            Some(done) = window.next(), if !window.is_empty() => {
+                // The clearing task ends only with this one.
+                let _ = paid.send(done?).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn hand_over(producer: &Producer, debt: &Debt) -> Result<Vec<Delivery>, SendError> {
+    let mut deliveries = Vec::with_capacity(debt.frames.len());
+    for frame in &debt.frames {
+        let delivery = producer
+            .send(Outgoing {
+                topic: frame.topic,
+                key: &frame.key,
+                value: frame.value.as_deref(),
+                headers: &frame.headers,
+            })
+            .await?;
+        deliveries.push(delivery);
+    }
+    Ok(deliveries)
+}
+
+async fn acknowledged(id: i64, deliveries: Vec<Delivery>) -> Result<i64, SendError> {
+    for delivery in deliveries {
+        delivery.wait().await?;
+    }
+    Ok(id)
+}
+
+/// Removes notes of paid debts until the last emitter is gone.
+async fn clear(mut paid: mpsc::Receiver<i64>, database_url: String, in_flight: InFlight) {
+    let mut connection = None;
+    let mut backoff = Backoff::new("removing notes of paid debts");
+    let mut ids = Vec::new();
+    loop {
+        if ids.is_empty() {
+            if paid.recv_many(&mut ids, PAID_MAX).await == 0 {
+                return;
+            }
+            let more = tokio::time::timeout(CLEARING_PAUSE, async {
+                while ids.len() < PAID_MAX && paid.recv_many(&mut ids, PAID_MAX).await > 0 {}
+            });
+            let _ = more.await;
+        }
+        let open = match &mut connection {
+            Some(open) => open,
+            none => none.insert(connect_cold(&database_url, "connecting to remove notes").await),
+        };
+        match debts::remove(open, &ids).await {
+            Ok(()) => {
+                backoff.succeeded();
+                in_flight.with(|debts| ids.iter().for_each(|id| drop(debts.remove(id))));
+                ids.clear();
+            }
+            Err(error) => {
+                connection = None;
+                backoff.wait(&error).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! From a record to something the bank can decide on.
+
+use sha2::{Digest as _, Sha256};
+use topology::records::{AccountType, ConfirmAccountCreation, ConfirmMoneyTransfer};
+use topology::{CommandId, Record};
+
+use crate::domain::{Command, Transfer};
+use crate::keys;
+
+/// Hash of a command's type and all its fields: tells a repeat from a reused id.
+pub type RequestHash = [u8; 16];
+
+/// A command with its identity.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Made by the client.
+    pub id: CommandId,
+    /// Of everything in it.
+    pub hash: RequestHash,
+    /// Who asked, for an account.
+    pub account_type: Option<AccountType>,
+    /// What is asked.
+    pub command: Command,
+}
+
+impl Request {
+    /// Reads a command record; `Err` names why it cannot be one.
+    ///
+    /// # Errors
+    /// The reason for the dead letter.
+    pub fn from_record(record: Record) -> Result<Request, &'static str> {
+        let request = match record {
+            Record::ConfirmAccountCreation(record) => account_creation(&record),
+            Record::ConfirmMoneyTransfer(record) => money_transfer(record),
+            _ => return Err("WRONG_TYPE"),
+        };
+        if request.id.is_nil() {
+            return Err("NIL_COMMAND_ID");
+        }
+        Ok(request)
+    }
+}
+
+fn account_creation(record: &ConfirmAccountCreation) -> Request {
+    let letter = match record.account_type {
+        AccountType::Auto => "AUTO",
+        AccountType::Manual => "MANUAL",
+    };
+    Request {
+        id: record.id,
+        hash: hash("ConfirmAccountCreation", &[letter.as_bytes()]),
+        account_type: Some(record.account_type),
+        command: Command::OpenAccount,
+    }
+}
+
+fn money_transfer(record: ConfirmMoneyTransfer) -> Request {
+    Request {
+        id: record.id,
+        hash: hash(
+            "ConfirmMoneyTransfer",
+            &[
+                record.token.expose().as_bytes(),
+                &record.amount.0.to_be_bytes(),
+                record.from.as_bytes(),
+                record.to.as_bytes(),
+                record.description.as_bytes(),
+            ],
+        ),
+        account_type: None,
+        command: Command::Transfer(Transfer {
+            amount: record.amount,
+            token_digest: keys::digest(record.token.expose()),
+            from: record.from,
+            to: record.to,
+            description: record.description,
+        }),
+    }
+}
+
+/// Each field goes in with its length, so that no two commands read alike.
+fn hash(kind: &str, fields: &[&[u8]]) -> RequestHash {
+    let mut hasher = Sha256::new();
+    for field in std::iter::once(&kind.as_bytes()).chain(fields) {
+        hasher.update((field.len() as u64).to_be_bytes());
+        hasher.update(field);
+    }
+    let digest: [u8; 32] = hasher.finalize().into();
+    let (half, _) = digest.split_first_chunk().expect("32 bytes hold 16");
+    *half
+}
+
+#[cfg(test)]
+mod tests {
+    use topology::{Cents, Token};
+
+    use super::*;
+
+    fn record() -> ConfirmMoneyTransfer {
+        ConfirmMoneyTransfer {
+            id: CommandId::from_bytes([1; 16]),
+            token: Token::new("secret".to_owned()),
+            amount: Cents(100),
+            from: "NL66OPEN0000000000".to_owned(),
+            to: "Shop".to_owned(),
+            description: "book".to_owned(),
+        }
+    }
+
+    fn hash_of(record: ConfirmMoneyTransfer) -> RequestHash {
+        money_transfer(record).hash
+    }
+
+    #[test]
+    fn every_field_counts_but_the_id() {
+        let other = |change: fn(&mut ConfirmMoneyTransfer)| {
+            let mut changed = record();
+            change(&mut changed);
+            hash_of(changed)
+        };
+        let same = hash_of(record());
+        assert_eq!(other(|it| it.id = CommandId::from_bytes([2; 16])), same);
+        for changed in [
+            other(|it| it.token = Token::new("other".to_owned())),
+            other(|it| it.amount = Cents(101)),
+            other(|it| it.from.push('1')),
+            other(|it| it.to.push('1')),
+            other(|it| it.description.push('1')),
+            other(|it| {
+                it.to = "Shopb".to_owned();
+                it.description = "ook".to_owned();
+            }),
+        ] {
+            assert_ne!(changed, same);
+        }
+    }
+
+    #[test]
+    fn the_nil_id_and_a_foreign_record_are_no_commands() {
+        let mut nil = record();
+        nil.id = CommandId::from_bytes([0; 16]);
+        let request = Request::from_record(Record::ConfirmMoneyTransfer(nil));
+        assert_eq!(request.err(), Some("NIL_COMMAND_ID"));
+        let beat = Record::Heartbeat(topology::records::Heartbeat { beat: 1 });
+        assert_eq!(Request::from_record(beat).err(), Some("WRONG_TYPE"));
+    }
+}
