@@ -61,18 +61,16 @@ pub(crate) fn dice() -> u8 {
     uuid::Uuid::new_v4().as_bytes()[0]
 }
 
-/// Gives the focus to the element, when there is one.
-pub(crate) fn focus(selector: &str) {
+/// Gives the focus to the element. False when there is none that takes it.
+pub(crate) fn focus(selector: &str) -> bool {
     let found = document().query_selector(selector).ok().flatten();
-    if let Some(element) = found.and_then(|found| found.dyn_into::<HtmlElement>().ok()) {
-        // An element that cannot take the focus leaves it where it is.
-        let _ = element.focus();
-    }
+    let element = found.and_then(|found| found.dyn_into::<HtmlElement>().ok());
+    element.is_some_and(|element| element.focus().is_ok())
 }
 
 /// As [`focus`], after what was just changed is in the document.
 pub(crate) fn focus_next_frame(selector: &'static str) {
-    request_animation_frame(move || focus(selector));
+    request_animation_frame(move || _ = focus(selector));
 }
 
 /// Puts a text on the clipboard. False when the browser does not allow it.

@@ -2,11 +2,11 @@
 
 use futures_util::{
     FutureExt, SinkExt, StreamExt,
-    future::{Fuse, FusedFuture},
+    future::{Fuse, FusedFuture, poll_fn},
     select,
     stream::{SplitSink, SplitStream},
 };
-use gloo_net::websocket::{Message, WebSocketError, futures::WebSocket};
+use gloo_net::websocket::{Message, State, WebSocketError, futures::WebSocket};
 use gloo_timers::future::{IntervalStream, TimeoutFuture};
 use leptos::prelude::window;
 
@@ -83,9 +83,14 @@ pub(crate) async fn follow<Listener: Fn(Heard)>(
 impl<Listener: Fn(Heard)> Line<'_, Listener> {
     async fn converse(self, iban: &str) -> End {
         let never_live = End::Lost { was_live: false };
-        let Ok(socket) = WebSocket::open_with_protocol(&address(), SUBPROTOCOL) else {
+        let Ok(mut socket) = WebSocket::open_with_protocol(&address(), SUBPROTOCOL) else {
             return never_live;
         };
+        // Speaking on a line that did not open is an error in the browser's log, although it was expected.
+        let opened = poll_fn(|context| socket.poll_ready_unpin(context)).await;
+        if opened.is_err() || !matches!(socket.state(), State::Open) {
+            return never_live;
+        }
         let (mut sink, mut stream) = socket.split();
         if say(&mut sink, &ClientMessage::ConnectionInit)
             .await

@@ -672,7 +672,7 @@ mod tests {
             TRANSFER,
             FOLLOW,
         ] {
-            super::schema_check::check(&schema, query);
+            crate::api::schema_check::check(&schema, query);
         }
     }
 

@@ -19,6 +19,16 @@ pub(crate) fn Change(cents: Cents) -> impl IntoView {
     }
 }
 
+/// Whether an amount has so many digits that it needs a line of its own on a narrow screen.
+pub(crate) fn is_wide(cents: Cents) -> bool {
+    const DIGITS_MAX: u32 = 11;
+    cents
+        .0
+        .unsigned_abs()
+        .checked_ilog10()
+        .is_some_and(|log| log >= DIGITS_MAX)
+}
+
 /// A balance at some moment.
 #[component]
 pub(crate) fn Balance(cents: Cents) -> impl IntoView {
@@ -38,7 +48,9 @@ pub(crate) fn BalanceLine(#[prop(into)] cents: Signal<Cents>) -> impl IntoView {
             <span class="label">"Balance"</span>
             <data
                 id="balance"
-                class=move || if cents.get().0 < 0 { "amount below" } else { "amount" }
+                class="amount"
+                class:below=move || cents.get().0 < 0
+                class:wide=move || is_wide(cents.get())
                 value=move || cents.get().to_string()
             >
                 {move || cents.get().as_balance()}

@@ -10,8 +10,9 @@ use crate::{
     session::{Session, Who},
 };
 
-/// Where the focus goes on a new route: to the heading of what is new, else to that of the page.
-const HEADING: &str = "[data-heading], h1";
+/// Heading of what is new on a route whose page stays, such as the chosen account.
+const INNER_HEADING: &str = "[data-heading]";
+const HEADING: &str = "h1";
 
 /// Names the page: `Client - the Bank`.
 pub(crate) fn name_page(name: impl Fn() -> String + 'static) {
@@ -32,7 +33,9 @@ pub(crate) fn Frame(children: Children) -> impl IntoView {
     Effect::new(move |before: Option<String>| {
         let path = path.get();
         if before.is_some_and(|before| before != path) {
-            request_animation_frame(|| browser::focus(HEADING));
+            request_animation_frame(|| {
+                _ = browser::focus(INNER_HEADING) || browser::focus(HEADING)
+            });
         }
         path
     });
@@ -45,7 +48,7 @@ pub(crate) fn Frame(children: Children) -> impl IntoView {
     Effect::new(move |before: Option<Option<bool>>| {
         let now = is_signed_in.get();
         if before.flatten().is_some_and(|before| Some(before) != now) {
-            request_animation_frame(|| browser::focus("h1"));
+            request_animation_frame(|| _ = browser::focus(HEADING));
         }
         now
     });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use leptos::{either::Either, prelude::*};
 
-use super::amount::{Balance, Change};
+use super::amount::{Balance, Change, is_wide};
 use crate::{
     api::operations::Payment,
     browser, iban,
@@ -38,6 +38,7 @@ pub(crate) fn TransactionRow(row: Arc<Row>) -> impl IntoView {
         <tr
             role="row"
             class=class
+            class:wide=is_wide(transaction.new_balance)
             data-state="confirmed"
             data-version=transaction.version.to_string()
             data-changed-by=transaction.changed_by.to_string()

@@ -124,6 +124,9 @@ fn OwnAccount(iban: String, user_name: String, has_errors: RwSignal<bool>) -> im
     });
     Effect::new(move |_| payments.standing.set(Some(standing.get())));
     let sent = Signal::derive(move || payments.outbox.with(|outbox| outbox.of_user(&user_name)));
+    let is_known = Memo::new(move |_| {
+        following.phase.get() == Phase::Ready || following.newest_version() != 0
+    });
     // A statement that stands still would hide the answer to one's own payment.
     Effect::new(move |_| {
         if !sent.with(Vec::is_empty) {
@@ -135,11 +138,15 @@ fn OwnAccount(iban: String, user_name: String, has_errors: RwSignal<bool>) -> im
             <h1 tabindex="-1">"My account"</h1>
             <SignedInAs/>
         </div>
-        <p class="account-line"><Iban iban=iban id="own-iban"/></p>
-        <div class="standing">
-            <Show when=move || following.phase.get() != Phase::Loading || following.newest_version() != 0>
-                <BalanceLine cents=Signal::derive(move || following.balance())/>
+        <div class="account">
+            <Iban iban=iban id="own-iban"/>
+            <Show when=move || is_known.get()>
                 <p class="hint">{move || format!("You can go to {}", following.limit().as_balance())}</p>
+            </Show>
+        </div>
+        <div class="standing">
+            <Show when=move || is_known.get()>
+                <BalanceLine cents=Signal::derive(move || following.balance())/>
             </Show>
         </div>
         <PayForm has_errors=has_errors/>

@@ -49,8 +49,8 @@ pub(crate) fn Home() -> impl IntoView {
             <div class="intro">
                 <h1 tabindex="-1">"A bank built on events, in Rust on Apache Kafka"</h1>
                 <p>
-                    "Every payment is a command, every answer an event, every balance the sum of its changes. \
-                    Open an account, pay someone, and watch both sides change while you look."
+                    "Every payment is a command, every balance the sum of its events. \
+                    Open an account, pay someone, and watch both sides change."
                 </p>
             </div>
             <section class="start" aria-labelledby="start-heading">
