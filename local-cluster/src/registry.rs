@@ -79,6 +79,7 @@ pub(crate) fn prepare(
         // A line per request helps nobody and would grow without end.
         .variable("QUARKUS_HTTP_ACCESS_LOG_ENABLED", "false")
         .variable("QUARKUS_LOG_LEVEL", "WARN")
+        .variable("QUARKUS_BANNER_ENABLED", "false")
         .variable("MALLOC_ARENA_MAX", "2");
     program.stage = Stage::Registry;
     program.stop_signal = Signal::TERM;
