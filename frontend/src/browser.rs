@@ -25,6 +25,16 @@ pub(crate) fn rfc3339_now() -> String {
     js_sys::Date::new_0().to_iso_string().into()
 }
 
+/// Now, for comparing moments.
+pub(crate) fn milliseconds() -> f64 {
+    js_sys::Date::now()
+}
+
+/// A moment of the gateway, for comparing moments.
+pub(crate) fn milliseconds_of(rfc3339: &str) -> f64 {
+    js_sys::Date::parse(rfc3339)
+}
+
 fn as_local(date: &js_sys::Date) -> LocalTime {
     let day = Day {
         year: date.get_full_year(),

@@ -13,7 +13,7 @@ use crate::{
         live::{self, Heard},
         operations::{self, AccountAnswer, ApiError, ErrorCode, Transaction, TransactionsAnswer},
     },
-    browser,
+    backoff, browser,
     connection::Connection,
     money::Cents,
     payments::Payments,
@@ -35,8 +35,12 @@ pub(crate) enum Phase {
     Ready,
     /// There is no such account, or it may not be seen.
     Unknown,
-    /// In words, and since when.
-    Failed(String, LocalTime),
+    /// In words, and since when; what may pass is tried again by itself.
+    Failed {
+        words: String,
+        since: LocalTime,
+        may_pass: bool,
+    },
 }
 
 /// What a paused page keeps showing.
@@ -217,8 +221,17 @@ impl Following {
 
     async fn run(self) {
         self.phase.set(Phase::Loading);
-        if let Err(phase) = self.look(Origin::Loaded).await {
-            return self.phase.set(phase);
+        let mut attempt = 0;
+        while let Err(phase) = self.look(Origin::Loaded).await {
+            let may_pass = matches!(phase, Phase::Failed { may_pass: true, .. });
+            self.phase.set(phase);
+            if !may_pass {
+                return;
+            }
+            attempt += 1;
+            self.connection
+                .wait(attempt, backoff::delay(attempt, browser::dice()))
+                .await;
         }
         self.phase.set(Phase::Ready);
         let cursor = self.statement.with_untracked(Statement::newest_cursor);
@@ -238,10 +251,7 @@ impl Following {
         if error.is(ErrorCode::Unauthenticated) {
             self.session.ask();
         }
-        self.phase.set(Phase::Failed(
-            words::load_failure(&error),
-            browser::local_now(),
-        ));
+        self.phase.set(failed(&error));
     }
 
     async fn look(self, origin: Origin) -> Result<(), Phase> {
@@ -271,10 +281,7 @@ impl Following {
                 if error.is(ErrorCode::Unauthenticated) {
                     self.session.ask();
                 }
-                Err(Phase::Failed(
-                    words::load_failure(&error),
-                    browser::local_now(),
-                ))
+                Err(failed(&error))
             }
         }
     }
@@ -329,5 +336,13 @@ impl Following {
         if has_gap {
             self.look_again(Duration::ZERO);
         }
+    }
+}
+
+fn failed(error: &ApiError) -> Phase {
+    Phase::Failed {
+        words: words::load_failure(error),
+        since: browser::local_now(),
+        may_pass: error.is_passing(),
     }
 }

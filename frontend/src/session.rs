@@ -7,9 +7,13 @@ use crate::{
         http,
         operations::{self, ApiError, Bank, BankAndMe, LogInAnswer, LogOutAnswer, Role, User},
     },
+    browser::{self, storage},
     connection::Connection,
     words,
 };
+
+/// Touched when someone signs in or out, so that the other tabs ask again.
+const CHANGED_KEY: &str = "bank.session";
 
 /// Who is signed in, as far as is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,12 @@ impl Session {
             connection,
         };
         provide_context(session);
+        // The session is one for all tabs: what another tab does to it counts here too, before anything is paid.
+        window_event_listener(leptos::ev::storage, move |event| {
+            if event.key().as_deref() == Some(CHANGED_KEY) {
+                session.ask();
+            }
+        });
         session.ask();
         session
     }
@@ -70,7 +80,7 @@ impl Session {
             http::send(&operations::log_in(user_name, password)).await;
         match answer {
             Ok(LogInAnswer { log_in }) => {
-                self.set_who(Who::User(log_in.user));
+                self.signed_in(log_in.user);
                 Ok(())
             }
             Err(error) => Err(words::sign_in_failure(&error)),
@@ -79,11 +89,13 @@ impl Session {
 
     pub(crate) fn signed_in(self, user: User) {
         self.set_who(Who::User(user));
+        storage::put(CHANGED_KEY, &browser::rfc3339_now());
     }
 
     /// The gateway no longer knows this session.
     pub(crate) fn signed_out(self) {
         self.set_who(Who::Nobody);
+        storage::put(CHANGED_KEY, &browser::rfc3339_now());
     }
 
     /// Signs out.

@@ -22,7 +22,7 @@ const PING_EVERY_MS: u32 = 10_000;
 /// Pings without any answer before the line is taken for cut.
 const SILENT_PINGS_MAX: u32 = 2;
 const ACKNOWLEDGE_WITHIN_MS: u32 = 5_000;
-/// What comes so soon after a reconnect was missed meanwhile.
+/// What comes so soon after a reconnect, and happened before it, was missed meanwhile.
 const SETTLE_MS: u32 = 1_000;
 
 type Incoming = ServerMessage<FollowAnswer>;
@@ -127,6 +127,7 @@ impl<Listener: Fn(Heard)> Line<'_, Listener> {
             resumes,
         } = self;
         connection.heard();
+        let resumed_at = browser::milliseconds();
         if !resumes {
             connection.live();
         }
@@ -155,7 +156,9 @@ impl<Listener: Fn(Heard)> Line<'_, Listener> {
                         Incoming::Next { payload } => match payload.into_result() {
                             Ok(FollowAnswer { transactions: change }) => {
                                 *cursor = Some(change.cursor.clone());
-                                let origin = if settle.is_terminated() { Origin::Live } else { Origin::Missed };
+                                let is_missed = !settle.is_terminated()
+                                    && browser::milliseconds_of(&change.occurred_at) <= resumed_at;
+                                let origin = if is_missed { Origin::Missed } else { Origin::Live };
                                 missed += usize::from(origin == Origin::Missed);
                                 listener(Heard::Change(change, origin));
                             }

@@ -12,7 +12,17 @@ use crate::{
     outbox::Progress,
     payments::Payments,
     validation::{Field, FieldError, PayForm as Form},
+    words,
 };
+
+/// What is said of the last payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Confirmed, or on its way.
+    On(String),
+    /// The bank's no.
+    No(String),
+}
 
 /// `has_errors` tells the page, for its title.
 #[component]
@@ -24,6 +34,13 @@ pub(crate) fn PayForm(has_errors: RwSignal<bool>) -> impl IntoView {
         amount: amount.get(),
         description: description.get(),
     };
+    let reading = move || form().reading().map(crate::money::Cents::as_balance);
+    let paying = move || {
+        reading().map_or_else(
+            || "Payment".to_owned(),
+            |euros| format!("Payment of {euros}"),
+        )
+    };
     let is_checked = RwSignal::new(false);
     let errors: Memo<Vec<FieldError>> = Memo::new(move |_| match form().read() {
         Err(errors) if is_checked.get() => errors,
@@ -32,17 +49,34 @@ pub(crate) fn PayForm(has_errors: RwSignal<bool>) -> impl IntoView {
     Effect::new(move |_| has_errors.set(!errors.with(Vec::is_empty)));
 
     let under_way = RwSignal::new(None::<CommandId>);
+    // Said beside the button too: on a narrow screen the row is far below.
+    let outcome = RwSignal::new(None::<Outcome>);
     Effect::new(move |_| {
         let Some(id) = under_way.get() else { return };
-        let progress = payments
-            .outbox
-            .with(|outbox| outbox.get(id).map(|sent| sent.progress.clone()));
-        match progress {
-            Some(Progress::Waiting | Progress::Unreachable) => {}
+        let sent = payments.outbox.with(|outbox| outbox.get(id).cloned());
+        match sent.map(|sent| sent.progress) {
+            Some(Progress::Waiting) => outcome.set(Some(Outcome::On(
+                "Payment sent. Waiting for the bank.".to_owned(),
+            ))),
+            Some(Progress::Unreachable) => {
+                outcome.set(Some(Outcome::On(words::NOT_KNOWN_YET.to_owned())))
+            }
             // The bank said no: what was typed is there to be corrected.
-            Some(Progress::Rejected(_) | Progress::SignInNeeded) => under_way.set(None),
+            Some(Progress::Rejected(words)) => {
+                outcome.set(Some(Outcome::No(words)));
+                under_way.set(None);
+            }
+            Some(Progress::SignInNeeded) => under_way.set(None),
             // It stands in the list from here on.
-            Some(Progress::Confirmed | Progress::StillProcessing) | None => {
+            progress @ (Some(Progress::Confirmed | Progress::StillProcessing) | None) => {
+                let is_open = progress == Some(Progress::StillProcessing);
+                let confirmed = || format!("{} confirmed.", untrack(paying));
+                let words = if is_open {
+                    words::STILL_PROCESSING.to_owned()
+                } else {
+                    confirmed()
+                };
+                outcome.set(Some(Outcome::On(words)));
                 [to, amount, description]
                     .iter()
                     .for_each(|field| field.set(String::new()));
@@ -60,6 +94,7 @@ pub(crate) fn PayForm(has_errors: RwSignal<bool>) -> impl IntoView {
         match untrack(form).read() {
             Ok(payment) => under_way.set(payments.send(payment)),
             Err(_) => {
+                outcome.set(None);
                 is_checked.set(true);
                 focus_summary();
             }
@@ -71,7 +106,6 @@ pub(crate) fn PayForm(has_errors: RwSignal<bool>) -> impl IntoView {
             event.prevent_default();
         }
     };
-    let reading = move || form().reading().map(crate::money::Cents::as_balance);
     let echo = Signal::derive(move || {
         reading()
             .map(|euros| format!("You pay {euros}"))
@@ -108,6 +142,10 @@ pub(crate) fn PayForm(has_errors: RwSignal<bool>) -> impl IntoView {
                 >
                     {label}
                 </button>
+                {move || outcome.get().map(|outcome| match outcome {
+                    Outcome::On(words) => view! { <p class="outcome" id="pay-outcome">{words}</p> },
+                    Outcome::No(words) => view! { <p class="failure" id="pay-outcome">{words}</p> },
+                })}
             </form>
         </section>
     }

@@ -36,7 +36,7 @@ pub(crate) fn Statement(
         match phase.get() {
         Phase::Loading | Phase::Ready => None,
         Phase::Unknown => Some(view! { <p class="empty">"There is no such account, or you may not see it."</p> }.into_any()),
-        Phase::Failed(words, since) => Some(
+        Phase::Failed { words, since, .. } => Some(
             view! {
                 <Failure words=RwSignal::new(Some(format!("The transactions are not up to date since {}. {words}", since.clock())))/>
                 <button type="button" on:click=move |_| following.begin()>"Try again"</button>
