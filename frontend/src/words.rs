@@ -181,6 +181,16 @@ pub fn other_side(counterparty: &str, change: Cents) -> (&'static str, String) {
     }
 }
 
+/// What the payer wrote; what the gateway writes for cash only repeats what the row says already.
+#[must_use]
+pub fn description(counterparty: &str, description: String) -> String {
+    if counterparty == "cash" && description == "deposit" {
+        String::new()
+    } else {
+        description
+    }
+}
+
 /// What came in while the line was cut.
 #[must_use]
 pub fn back_again(changes: usize) -> String {

@@ -23,6 +23,7 @@ pub(crate) fn TransactionRow(row: Arc<Row>) -> impl IntoView {
         origin,
     } = (*row).clone();
     let moment = browser::local_time(&transaction.occurred_at);
+    let description = words::description(&transaction.counterparty, transaction.description);
     let timing = move || {
         let words = transaction
             .command_id
@@ -50,7 +51,7 @@ pub(crate) fn TransactionRow(row: Arc<Row>) -> impl IntoView {
             </td>
             <td role="cell" class="what">
                 <OtherSide counterparty=transaction.counterparty change=transaction.changed_by/>
-                <span class="description">{transaction.description}</span>
+                <span class="description">{description}</span>
                 {timing}
                 {(origin == Origin::Missed).then(|| view! { <span class="unseen">"arrived while you were away"</span> })}
             </td>
