@@ -1,1 +1,217 @@
-//! Stub.
+//! The gateway: what people and their programs talk to.
+//!
+//! It takes commands through GraphQL and writes them to `confirm_account_creation` and
+//! `confirm_money_transfer`; it reads `account_creation_feedback`,
+//! `money_transfer_feedback` and `balance_changed` twice: once as the group
+//! `graphql-endpoint`, into the read model (tables `account`, `account_transaction`,
+//! `command`, with its offsets in `projection_offset`), and once per instance from the
+//! end, for requests that wait and for live updates. Users are in `customer` and
+//! `session`. Records that are of no use go to `dead_letters`. It also serves the page.
+//!
+//! Reading order: [`config`], [`facts`] (what a record means here), [`projection`] and
+//! [`store`] (the read model), [`live`] (waiters, subscribers, the order of replay and
+//! live), [`commands`], [`edge`] (parsing what comes in), [`identity`], [`sign_in`],
+//! [`payments`], [`authorisation`] (who may see what), [`graphql`], [`http`].
+
+pub mod config;
+
+pub mod facts;
+
+pub mod filter;
+
+pub mod projection;
+
+pub mod store;
+
+pub mod live;
+
+pub mod commands;
+
+pub mod edge;
+
+pub mod rejection;
+
+pub mod answer;
+
+pub mod identity;
+
+pub mod gateway;
+
+pub mod authorisation;
+
+pub mod sign_in;
+
+pub mod payments;
+
+pub mod sweeper;
+
+pub mod demo;
+
+pub mod graphql;
+
+pub mod http;
+
+pub mod error;
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use topology::operations::{self, Readiness};
+use topology::producer::Producer;
+use topology::Codec;
+
+use config::Config;
+use error::Error;
+use gateway::{Gateway, LOG_INS_PER_ADDRESS, LOG_INS_PER_USER, SIGN_UPS_PER_ADDRESS};
+use identity::{Passwords, Throttle, TokenVault};
+use live::Tail;
+use live::hub::Hub;
+use live::waiters::Waiters;
+use projection::Projection;
+use store::Store;
+
+/// The API's schema as text, as in `schema.graphql`.
+#[must_use]
+pub fn schema_text() -> String {
+    graphql::sdl()
+}
+
+/// Runs the gateway until told to stop. Whatever it stands on may be away, at the start
+/// and later: it says so in `/readyz` and waits.
+///
+/// # Errors
+/// When it cannot go on.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
+    let kafka = config.common.kafka.clone();
+    let readiness = Readiness::waiting_for(&[
+        "database",
+        "kafka",
+        "schema_registry",
+        live::CONDITION,
+        projection::CONDITION,
+    ]);
+    let store = Store::new(&config.database_url);
+    {
+        let store = store.clone();
+        readiness.check("database", move || store.is_up());
+    }
+    let producer = Producer::new(&kafka, "graphql-endpoint").map_err(Error::Producer)?;
+    let waiters = Arc::new(Waiters::default());
+    let (broken, mut breaks) = mpsc::channel(1);
+    let vault = Arc::new(TokenVault::new(&config.token_key_file));
+    let gateway = Arc::new(Gateway {
+        commands: commands::Commands::new(producer.clone(), Arc::clone(&waiters), broken),
+        hub: Arc::new(Hub::default()),
+        passwords: Passwords::start()?,
+        vault: Arc::clone(&vault),
+        log_ins_by_user: Throttle::per_minute(LOG_INS_PER_USER),
+        log_ins_by_address: Throttle::per_minute(LOG_INS_PER_ADDRESS),
+        sign_ups_by_address: Throttle::per_minute(SIGN_UPS_PER_ADDRESS),
+        demo_mode: config.demo_mode,
+        started_at: Utc::now(),
+        store: store.clone(),
+    });
+
+    let mut parts: JoinSet<(&'static str, Result<(), Error>)> = JoinSet::new();
+    {
+        let (readiness, stop) = (readiness.clone(), stop.clone());
+        let address = config.common.operations_address;
+        parts.spawn(async move {
+            let served = operations::serve(address, readiness, axum::Router::new(), stop).await;
+            ("operations", served.map_err(Error::Serve))
+        });
+    }
+    {
+        let (readiness, stop) = (readiness.clone(), stop.clone());
+        let schema = graphql::schema(Arc::clone(&gateway));
+        let (address, site) = (config.listen_address, config.site_directory.clone());
+        parts.spawn(async move {
+            let served = http::serve(address, site.as_deref(), schema, readiness, stop).await;
+            ("http", served)
+        });
+    }
+    {
+        let (store, stop) = (store.clone(), stop.clone());
+        parts.spawn(async move {
+            let watched = tokio::select! {
+                watched = store.watch() => watched,
+                () = stop.cancelled() => Ok(()),
+            };
+            ("database watch", watched)
+        });
+    }
+    {
+        let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
+        parts.spawn(async move {
+            tokio::select! {
+                () = gateway.settle_demo_users() => {}
+                () = stop.cancelled() => {}
+            }
+            ("sweeper", gateway.sweep(stop).await)
+        });
+    }
+    {
+        let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
+        let url = config.common.schema_registry_url.clone();
+        parts.spawn(async move {
+            let read = read_topics(gateway, url, kafka, producer, waiters, readiness, stop).await;
+            ("topics", read)
+        });
+    }
+
+    let ended = tokio::select! {
+        () = stop.cancelled() => None,
+        Some(error) = breaks.recv() => Some(Err(error)),
+        Some(part) = parts.join_next() => Some(match part {
+            Ok((name, Ok(()))) => Err(Error::PartEnded(name)),
+            Ok((_, Err(error))) => Err(error),
+            Err(_) => Err(Error::PartEnded("a part")),
+        }),
+    };
+    if let Some(result) = ended
+        && !stop.is_cancelled()
+    {
+        return result;
+    }
+    // Told to stop: the parts end by themselves, in the time the process has.
+    while parts.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Everything that needs the registry first.
+async fn read_topics(
+    gateway: Arc<Gateway>,
+    registry_url: String,
+    kafka: topology::kafka::KafkaConfig,
+    producer: Producer,
+    waiters: Arc<Waiters>,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let topics = kafka.topics();
+    let codec = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        codec = Codec::connect(&registry_url, &topics, &commands::WRITTEN) => Arc::new(codec),
+    };
+    gateway.commands.start(Arc::clone(&codec));
+    readiness.holds("schema_registry");
+    let tail = Tail {
+        codec: Arc::clone(&codec),
+        hub: Arc::clone(&gateway.hub),
+        waiters,
+    };
+    let projection = Projection {
+        store: gateway.store.clone(),
+        codec,
+        producer,
+        vault: Arc::clone(&gateway.vault),
+    };
+    tokio::try_join!(
+        tail.run(&kafka, &readiness, stop.clone()),
+        projection.run(&kafka, &readiness, stop.clone()),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! What the gateway is told when it starts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use topology::Token;
+use topology::config::{CommonConfig, parse_database_url, read_secret_file};
+use topology::service::ServiceConfig;
+
+use crate::identity::token_vault::TokenKey;
+
+/// The flag that prints the API's schema and ends.
+pub const PRINT_SCHEMA: &str = "--print-schema";
+
+/// The gateway: API for people, read model, live updates, the page.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "graphql-endpoint", version, about)]
+pub struct Config {
+    /// What every service is told.
+    #[command(flatten)]
+    pub common: CommonConfig,
+
+    /// The read model, `postgres://user:password@host:port/database`.
+    #[arg(
+        long,
+        env = "BANK_DATABASE_URL",
+        hide_env_values = true,
+        value_parser = parse_secret_database_url
+    )]
+    pub database_url: Token,
+
+    /// Where the API and the page answer.
+    #[arg(long, env = "BANK_LISTEN_ADDRESS", default_value = "127.0.0.1:8181")]
+    pub listen_address: SocketAddr,
+
+    /// Folder of the built page; without it only the API is served.
+    #[arg(long, env = "BANK_SITE_DIRECTORY", value_parser = parse_directory)]
+    pub site_directory: Option<PathBuf>,
+
+    /// File with the key that encrypts account tokens at rest: 64 hexadecimal characters.
+    #[arg(long, env = "BANK_TOKEN_KEY_FILE", value_parser = read_token_key)]
+    pub token_key_file: TokenKey,
+
+    /// Demo users with visible passwords, and a public company account.
+    #[arg(
+        long,
+        env = "BANK_DEMO_MODE",
+        default_value = "false",
+        action = clap::ArgAction::Set
+    )]
+    pub demo_mode: bool,
+
+    /// Print the API's schema and end.
+    #[arg(long, exclusive = true)]
+    pub print_schema: bool,
+}
+
+impl ServiceConfig for Config {
+    fn common(&self) -> &CommonConfig {
+        &self.common
+    }
+}
+
+fn parse_secret_database_url(text: &str) -> Result<Token, String> {
+    parse_database_url(text).map(Token::new)
+}
+
+fn read_token_key(path: &str) -> Result<TokenKey, String> {
+    TokenKey::from_hex(read_secret_file(path)?.secret().expose())
+        .ok_or_else(|| "it must hold 64 hexadecimal characters".to_owned())
+}
+
+fn parse_directory(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err("no such folder".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn a_setting_that_cannot_work_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("token.key");
+        std::fs::write(&key, format!("{}\n", "ab".repeat(32))).unwrap();
+        let short = folder.path().join("short.key");
+        std::fs::write(&short, "not hexadecimal, but long enough to be a secret").unwrap();
+        let good = [
+            ("--database-url", "postgres://u:canary@127.0.0.1:1/db"),
+            ("--token-key-file", key.to_str().unwrap()),
+            ("--listen-address", "127.0.0.1:0"),
+        ];
+        let line = |replaced: Option<(&'static str, String)>| {
+            let mut line = vec!["graphql-endpoint".to_owned()];
+            for (name, value) in good {
+                let value = match &replaced {
+                    Some((other, value)) if *other == name => value.clone(),
+                    _ => value.to_owned(),
+                };
+                line.extend([name.to_owned(), value]);
+            }
+            line
+        };
+        let config = Config::try_parse_from(line(None)).unwrap();
+        assert!(!format!("{config:?}").contains("canary"));
+        assert!(!format!("{config:?}").contains("abab"));
+        for (name, value) in [
+            ("--database-url", "127.0.0.1/db".to_owned()),
+            ("--token-key-file", "/nowhere".to_owned()),
+            ("--token-key-file", short.display().to_string()),
+            ("--listen-address", "8181".to_owned()),
+        ] {
+            let error = Config::try_parse_from(line(Some((name, value)))).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! `POST /graphql`: one operation as JSON, one answer as JSON.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_graphql::{Request as GraphQlRequest, Response as GraphQlResponse, Variables};
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, FromRequest, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::{Shared, caller, origin};
+use crate::answer::{Code, Refusal};
+use crate::graphql::{classify, prepare, refused};
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an operation may take; a payment waits five seconds for its outcome.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The request as GraphQL over HTTP has it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Operation {
+    query: String,
+    #[serde(default)]
+    operation_name: Option<String>,
+    #[serde(default)]
+    variables: Option<BTreeMap<String, serde_json::Value>>,
+    #[serde(default)]
+    extensions: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+impl Operation {
+    /// As the library wants it.
+    pub(super) fn into_request(self) -> GraphQlRequest {
+        // Persisted queries and the like are not supported; other extensions say nothing
+        // to us.
+        drop(self.extensions);
+        let variables = self.variables.unwrap_or_default();
+        let variables = serde_json::Value::Object(variables.into_iter().collect());
+        let mut request = GraphQlRequest::new(self.query).variables(Variables::from_json(variables));
+        request.operation_name = self.operation_name;
+        request
+    }
+}
+
+/// Reads an operation from JSON.
+pub(super) fn read(bytes: &[u8]) -> Result<Operation, Refusal> {
+    serde_json::from_slice(bytes).map_err(|_| {
+        let is_batch = bytes.trim_ascii_start().first() == Some(&b'[');
+        Refusal::new(
+            Code::BadRequest,
+            if is_batch {
+                "send one operation at a time"
+            } else {
+                "the body is no GraphQL request in JSON"
+            },
+        )
+    })
+}
+
+pub(super) async fn answer(
+    State(shared): State<Shared>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    if !origin::is_ours(request.headers()) {
+        let refusal = Refusal::new(Code::Forbidden, "this origin may not use the API");
+        return refuse(StatusCode::FORBIDDEN, refusal);
+    }
+    if !is_json(request.headers()) {
+        let refusal = Refusal::new(Code::BadRequest, "send application/json");
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal);
+    }
+    let caller = caller(request.headers(), address.ip());
+    let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await;
+    let bytes = match body {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let refusal = Refusal::new(Code::TooLarge, "the body is too large");
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE, refusal);
+        }
+        Ok(Err(_)) => {
+            let refusal = Refusal::new(Code::BadRequest, "the body could not be read");
+            return refuse(StatusCode::BAD_REQUEST, refusal);
+        }
+        Err(_) => {
+            let refusal = Refusal::new(Code::BadRequest, "the body came too slowly");
+            return refuse(StatusCode::REQUEST_TIMEOUT, refusal);
+        }
+    };
+    let operation = match read(&bytes) {
+        Ok(operation) => operation,
+        Err(refusal) => return refuse(StatusCode::BAD_REQUEST, refusal),
+    };
+    let request = match prepare(operation.into_request(), caller) {
+        Ok((_, checked)) if checked.is_subscription => {
+            let refusal = Refusal::new(
+                Code::BadRequest,
+                "subscriptions are answered on the WebSocket at /graphql-ws",
+            );
+            return refuse(StatusCode::BAD_REQUEST, refusal);
+        }
+        Ok((request, _)) => request,
+        Err(response) => return respond(StatusCode::OK, response),
+    };
+    // On its own: a client that goes away must not cut a command in two.
+    let executed = tokio::spawn(async move { shared.schema.execute(request).await });
+    let mut response = match tokio::time::timeout(OPERATION_TIMEOUT, executed).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => refused(Refusal::new(Code::Internal, "something went wrong here")),
+        Err(_) => refused(Refusal::new(
+            Code::Unavailable,
+            "the answer takes too long; ask for the command later",
+        )),
+    };
+    classify(&mut response);
+    respond(StatusCode::OK, response)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let mut parts = content_type.split(';').map(str::trim);
+    let is_json = parts
+        .next()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    is_json
+        && parts.all(|parameter| {
+            parameter.is_empty()
+                || parameter.split_once('=').is_some_and(|(name, value)| {
+                    !name.trim().eq_ignore_ascii_case("charset")
+                        || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+                })
+        })
+}
+
+fn refuse(status: StatusCode, refusal: Refusal) -> Response {
+    let mut response = refused(refusal);
+    classify(&mut response);
+    respond(status, response)
+}
+
+fn respond(status: StatusCode, response: GraphQlResponse) -> Response {
+    let bytes = serde_json::to_vec(&response).unwrap_or_default();
+    let mut answer = (status, bytes).into_response();
+    let headers = answer.headers_mut();
+    for (name, value) in &response.http_headers {
+        headers.append(name, value.clone());
+    }
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_json_in_utf8_is_read() {
+        for (content_type, read) in [
+            (None, false),
+            (Some("application/json"), true),
+            (Some("Application/JSON; charset=utf-8"), true),
+            (Some("application/json; charset=\"UTF-8\""), true),
+            (Some("application/json; charset=utf-16"), false),
+            (Some("text/plain"), false),
+            (Some("application/x-www-form-urlencoded"), false),
+            (Some("multipart/form-data; boundary=x"), false),
+            (Some("application/graphql"), false),
+            (Some("application/jsonp"), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(content_type) = content_type {
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            }
+            assert_eq!(is_json(&headers), read, "{content_type:?}");
+        }
+    }
+
+    #[test]
+    fn only_one_operation_in_an_object_is_a_request() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        for (text, valid) in [
+            (r#"{"query":"{a}"}"#, true),
+            (r#"{"query":"{a}","variables":null,"operationName":null}"#, true),
+            (r#"{"query":"{a}","variables":{"a":1},"extensions":{}}"#, true),
+            ("", false),
+            ("{}", false),
+            ("[]", false),
+            ("null", false),
+            ("\"x\"", false),
+            ("1", false),
+            (r#"{"query":"{a}""#, false),
+            (r#"{"query":1}"#, false),
+            (r#"{"query":"{a}","query":"{b}"}"#, false),
+            (r#"{"query":"{a}","variables":[]}"#, false),
+            (r#"[{"query":"{a}"}]"#, false),
+            (&deep, false),
+            ("\u{feff}{\"query\":\"{a}\"}", false),
+        ] {
+            assert_eq!(read(text.as_bytes()).is_ok(), valid, "{text:.60}");
+        }
+        assert!(read(b"{\"query\":\"\xff\"}").is_err());
+    }
+}

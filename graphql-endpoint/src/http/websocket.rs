@@ -1,0 +1,359 @@
+//! One WebSocket: the protocol's state, its operations, its limits.
+//!
+//! Each operation runs on its own and hands its answers over through a short queue; a
+//! client that does not read holds them up, and is closed when it has not read for long.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use async_graphql::Value;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::protocol::{
+    self, BAD_MESSAGE, Close, FORBIDDEN, FromClient, GOING_AWAY, INIT_TIMEOUT, NO_SUBPROTOCOL,
+    SILENT, SUBPROTOCOL, TOO_MANY_INITS, TOO_MANY_REQUESTS, UNAUTHORIZED, UNSUPPORTED,
+};
+use super::{MESSAGE_BYTES_MAX, Shared, caller, origin};
+use crate::answer::{Code, Refusal};
+use crate::gateway::{Caller, Gateway};
+use crate::graphql::{classify, prepare, refused};
+use crate::identity::SessionToken;
+
+/// How long a client may take to say hello.
+const INIT_WAIT: Duration = Duration::from_secs(3);
+/// Time between two pings.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// A client that was silent for so long is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(50);
+/// How long one message may take to be written.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Operations of one socket.
+const OPERATIONS_MAX: usize = 20;
+/// Answers of all operations that wait to be written.
+const ANSWERS_MAX: usize = 16;
+/// Messages a client may send in one window.
+const MESSAGES_MAX: u32 = 200;
+const MESSAGES_WINDOW: Duration = Duration::from_secs(10);
+/// Bytes that wait in the socket.
+const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
+/// Bytes read at a time: small, since most sockets are idle.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+
+pub(super) async fn upgrade(
+    State(shared): State<Shared>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    if !origin::is_ours(&headers) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let Ok(place) = std::sync::Arc::clone(&shared.sockets).try_acquire_owned() else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let caller = caller(&headers, address.ip());
+    let open = shared.open.clone();
+    upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX)
+        .on_upgrade(move |socket| {
+            open.track_future(async move {
+                serve(shared, socket, caller).await;
+                drop(place);
+            })
+        })
+}
+
+async fn serve(shared: Shared, mut socket: WebSocket, caller: Caller) {
+    let has_protocol = socket
+        .protocol()
+        .is_some_and(|protocol| protocol.as_bytes() == SUBPROTOCOL.as_bytes());
+    let close = if has_protocol {
+        let (answers, given) = mpsc::channel(ANSWERS_MAX);
+        let connection = Connection {
+            shared,
+            caller,
+            is_acknowledged: false,
+            operations: HashMap::new(),
+            last_serial: 0,
+            answers,
+            heard_at: Instant::now(),
+            window: (Instant::now(), 0),
+        };
+        connection.run(&mut socket, given).await
+    } else {
+        Some(NO_SUBPROTOCOL)
+    };
+    if let Some(Close(code, reason)) = close {
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        // A client that is gone needs no goodbye.
+        let _ = timeout(WRITE_TIMEOUT, socket.send(Message::Close(Some(frame)))).await;
+    }
+}
+
+/// Something an operation has to say.
+struct Answer {
+    id: String,
+    serial: u64,
+    text: String,
+    is_last: bool,
+}
+
+struct Running {
+    serial: u64,
+    _task: AbortOnDropHandle<()>,
+}
+
+struct Connection {
+    shared: Shared,
+    caller: Caller,
+    is_acknowledged: bool,
+    operations: HashMap<String, Running>,
+    last_serial: u64,
+    answers: mpsc::Sender<Answer>,
+    heard_at: Instant,
+    window: (Instant, u32),
+}
+
+/// The socket is over: with this goodbye, or without one.
+type Over = Option<Close>;
+
+impl Connection {
+    async fn run(mut self, socket: &mut WebSocket, mut given: mpsc::Receiver<Answer>) -> Over {
+        let init_deadline = tokio::time::Instant::now() + INIT_WAIT;
+        let mut ping = interval(PING_INTERVAL);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ping.reset();
+        let stop = self.shared.stop.clone();
+        loop {
+            let step = tokio::select! {
+                () = stop.cancelled() => Err(Some(GOING_AWAY)),
+                message = socket.recv() => match message {
+                    Some(Ok(message)) => self.hear(socket, message).await,
+                    Some(Err(error)) => Err(goodbye_to(&error)),
+                    None => Err(None),
+                },
+                Some(answer) = given.recv() => self.pass_on(socket, answer).await,
+                _ = ping.tick() => {
+                    if self.heard_at.elapsed() > SILENCE_MAX {
+                        Err(Some(SILENT))
+                    } else {
+                        write(socket, Message::Ping(Vec::new().into())).await
+                    }
+                }
+                () = sleep_until(init_deadline), if !self.is_acknowledged => {
+                    Err(Some(INIT_TIMEOUT))
+                }
+            };
+            if let Err(over) = step {
+                return over;
+            }
+        }
+    }
+
+    async fn hear(&mut self, socket: &mut WebSocket, message: Message) -> Result<(), Over> {
+        self.heard_at = Instant::now();
+        self.count_message()?;
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Binary(_) => return Err(Some(UNSUPPORTED)),
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(None),
+        };
+        match protocol::read(text.as_str()).ok_or(Some(BAD_MESSAGE))? {
+            FromClient::Init(authorization) => self.acknowledge(socket, authorization).await,
+            FromClient::Ping(payload) => write_text(socket, protocol::pong(payload)).await,
+            FromClient::Pong => Ok(()),
+            FromClient::Complete(id) => {
+                // Whatever of it is still in the queue is not passed on either.
+                self.operations.remove(&id);
+                Ok(())
+            }
+            FromClient::Subscribe(id, operation) => {
+                if !self.is_acknowledged {
+                    return Err(Some(UNAUTHORIZED));
+                }
+                self.start(id, operation)
+            }
+        }
+    }
+
+    fn count_message(&mut self) -> Result<(), Over> {
+        let (since, messages) = &mut self.window;
+        if since.elapsed() >= MESSAGES_WINDOW {
+            self.window = (Instant::now(), 1);
+            return Ok(());
+        }
+        *messages += 1;
+        if *messages > MESSAGES_MAX {
+            return Err(Some(TOO_MANY_REQUESTS));
+        }
+        Ok(())
+    }
+
+    async fn acknowledge(
+        &mut self,
+        socket: &mut WebSocket,
+        authorization: Option<String>,
+    ) -> Result<(), Over> {
+        if self.is_acknowledged {
+            return Err(Some(TOO_MANY_INITS));
+        }
+        if let Some(value) = authorization {
+            let session = SessionToken::from_authorization(&value).ok_or(Some(FORBIDDEN))?;
+            self.caller = Caller::new(Some(session), self.caller.address);
+            let gateway = self.shared.schema.data::<std::sync::Arc<Gateway>>();
+            if let Some(gateway) = gateway
+                // A database that is away says nothing about the session.
+                && let Ok(None) = self.caller.viewer(&gateway.store).await
+            {
+                return Err(Some(FORBIDDEN));
+            }
+        }
+        self.is_acknowledged = true;
+        write_text(socket, protocol::ack()).await
+    }
+
+    fn start(&mut self, id: String, operation: super::post::Operation) -> Result<(), Over> {
+        if self.operations.contains_key(&id) {
+            return Err(Some(Close(4409, "Subscriber already exists")));
+        }
+        if self.operations.len() >= OPERATIONS_MAX {
+            return Err(Some(TOO_MANY_REQUESTS));
+        }
+        self.last_serial += 1;
+        let outlet = Outlet {
+            id: id.clone(),
+            serial: self.last_serial,
+            answers: self.answers.clone(),
+        };
+        let schema = self.shared.schema.clone();
+        // The session may have ended since the last operation.
+        let caller = self.caller.again();
+        let task = tokio::spawn(async move {
+            let (request, checked) = match prepare(operation.into_request(), caller) {
+                Ok(prepared) => prepared,
+                Err(response) => return outlet.fail(response).await,
+            };
+            if checked.is_subscription {
+                let mut stream = schema.execute_stream(request);
+                while let Some(mut response) = stream.next().await {
+                    classify(&mut response);
+                    if !response.errors.is_empty() && response.data == Value::Null {
+                        return outlet.fail(response).await;
+                    }
+                    outlet.next(&response).await;
+                }
+                return outlet.complete().await;
+            }
+            // On its own: a client that goes away must not cut a command in two.
+            let executed = tokio::spawn(async move { schema.execute(request).await });
+            let mut response = match executed.await {
+                Ok(response) => response,
+                Err(_) => refused(Refusal::new(Code::Internal, "something went wrong here")),
+            };
+            classify(&mut response);
+            let never_ran = response.data == Value::Null
+                && response.errors.iter().all(|error| error.path.is_empty());
+            if never_ran {
+                return outlet.fail(response).await;
+            }
+            outlet.next(&response).await;
+            outlet.complete().await;
+        });
+        self.operations.insert(
+            id,
+            Running {
+                serial: self.last_serial,
+                _task: AbortOnDropHandle::new(task),
+            },
+        );
+        Ok(())
+    }
+
+    async fn pass_on(&mut self, socket: &mut WebSocket, answer: Answer) -> Result<(), Over> {
+        let is_current = self
+            .operations
+            .get(&answer.id)
+            .is_some_and(|running| running.serial == answer.serial);
+        if !is_current {
+            return Ok(());
+        }
+        if answer.is_last {
+            self.operations.remove(&answer.id);
+        }
+        write_text(socket, answer.text).await
+    }
+}
+
+/// The way of one operation to its socket.
+struct Outlet {
+    id: String,
+    serial: u64,
+    answers: mpsc::Sender<Answer>,
+}
+
+impl Outlet {
+    async fn give(&self, text: String, is_last: bool) {
+        let answer = Answer {
+            id: self.id.clone(),
+            serial: self.serial,
+            text,
+            is_last,
+        };
+        // A socket that is gone needs no answer.
+        let _ = self.answers.send(answer).await;
+    }
+
+    async fn next(&self, response: &async_graphql::Response) {
+        self.give(protocol::next(&self.id, response), false).await;
+    }
+
+    async fn fail(&self, mut response: async_graphql::Response) {
+        classify(&mut response);
+        self.give(protocol::error(&self.id, &response), true).await;
+    }
+
+    async fn complete(&self) {
+        self.give(protocol::complete(&self.id), true).await;
+    }
+}
+
+async fn write_text(socket: &mut WebSocket, text: String) -> Result<(), Over> {
+    write(socket, Message::Text(text.into())).await
+}
+
+async fn write(socket: &mut WebSocket, message: Message) -> Result<(), Over> {
+    match timeout(WRITE_TIMEOUT, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(None),
+        Err(_) => Err(Some(SILENT)),
+    }
+}
+
+/// What the socket's own error means for its client.
+fn goodbye_to(error: &axum::Error) -> Over {
+    let text = error.to_string();
+    if text.contains("too long") || text.contains("too big") {
+        Some(Close(1009, "Message too big"))
+    } else if text.to_lowercase().contains("utf-8") {
+        Some(Close(1007, "Invalid UTF-8"))
+    } else {
+        None
+    }
+}

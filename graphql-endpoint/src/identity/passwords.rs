@@ -1,0 +1,170 @@
+//! Passwords: argon2id with OWASP's parameters, on one thread with a short queue.
+//!
+//! A hash takes 19 MiB and tens of milliseconds by intent. One thread does them in turn,
+//! so that neither many tries at once nor the allocator's per-thread pools can make the
+//! gateway grow.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+/// Memory of one hash, in KiB.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+/// Hashes waiting; beyond it the caller is told to come back.
+const WAITING_MAX: usize = 32;
+/// Seconds after which a caller who found the queue full may try again.
+pub const BUSY_RETRY_SECONDS: u64 = 2;
+
+/// A password on its way to be checked; wiped when dropped.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Wraps a password.
+    #[must_use]
+    pub fn new(text: String) -> Password {
+        Password(Zeroizing::new(text))
+    }
+
+    /// Its length in characters.
+    #[must_use]
+    pub fn characters(&self) -> usize {
+        self.0.chars().count()
+    }
+}
+
+enum Job {
+    Hash(Password, oneshot::Sender<Result<String, Error>>),
+    Verify(Password, Option<String>, oneshot::Sender<bool>),
+}
+
+/// Why a password was not looked at.
+#[derive(Debug)]
+pub enum HashError {
+    /// Too many are waiting.
+    Busy,
+    /// The hasher failed.
+    Failed(Error),
+}
+
+/// The hashing thread.
+#[derive(Clone)]
+pub struct Passwords {
+    jobs: SyncSender<Job>,
+}
+
+impl Passwords {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no random bytes.
+    pub fn start() -> Result<Passwords, Error> {
+        // Somebody unknown is checked against this, so that their answer costs the same.
+        let nobody = hash(b"the password of nobody at all")?;
+        let (jobs, queue) = sync_channel(WAITING_MAX);
+        std::thread::Builder::new()
+            .name("passwords".to_owned())
+            .spawn(move || work(&queue, &nobody))
+            .map_err(Error::Serve)?;
+        Ok(Passwords { jobs })
+    }
+
+    /// The text to store for a password.
+    ///
+    /// # Errors
+    /// [`HashError`]
+    pub async fn hash(&self, password: Password) -> Result<String, HashError> {
+        let (answer, wait) = oneshot::channel();
+        self.give(Job::Hash(password, answer))?;
+        match wait.await {
+            Ok(hash) => hash.map_err(HashError::Failed),
+            Err(_) => Err(HashError::Failed(Error::PartEnded("passwords"))),
+        }
+    }
+
+    /// Whether the password fits the stored text; never for `None`, at the same cost.
+    ///
+    /// # Errors
+    /// [`HashError`]
+    pub async fn verify(
+        &self,
+        password: Password,
+        stored: Option<String>,
+    ) -> Result<bool, HashError> {
+        let (answer, wait) = oneshot::channel();
+        self.give(Job::Verify(password, stored, answer))?;
+        wait.await
+            .map_err(|_| HashError::Failed(Error::PartEnded("passwords")))
+    }
+
+    fn give(&self, job: Job) -> Result<(), HashError> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => HashError::Busy,
+            TrySendError::Disconnected(_) => HashError::Failed(Error::PartEnded("passwords")),
+        })
+    }
+}
+
+fn work(queue: &Receiver<Job>, nobody: &str) {
+    // Ends when the last `Passwords` is dropped. Who asked may have gone: no matter.
+    while let Ok(job) = queue.recv() {
+        match job {
+            Job::Hash(password, answer) => {
+                let _ = answer.send(hash(password.0.as_bytes()));
+            }
+            Job::Verify(password, stored, answer) => {
+                let known = stored.is_some();
+                let fits = verify(password.0.as_bytes(), stored.as_deref().unwrap_or(nobody));
+                let _ = answer.send(fits && known);
+            }
+        }
+    }
+}
+
+fn hash(password: &[u8]) -> Result<String, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::PasswordHash(error.to_string());
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| failed(&error))?;
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(Error::Random)?;
+    let hash: PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_with_salt(password, &salt)
+        .map_err(|error| failed(&error))?;
+    Ok(hash.to_string())
+}
+
+fn verify(password: &[u8], stored: &str) -> bool {
+    PasswordHash::new(stored)
+        .is_ok_and(|stored| Argon2::default().verify_password(password, &stored).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_right_password_of_a_known_user_fits() {
+        let passwords = Passwords::start().unwrap();
+        let password = |text: &str| Password::new(text.to_owned());
+        let stored = passwords.hash(password("correct horse")).await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        for (tried, hash, fits) in [
+            ("correct horse", Some(stored.clone()), true),
+            ("correct horsf", Some(stored.clone()), false),
+            ("", Some(stored.clone()), false),
+            ("correct horse", None, false),
+            ("the password of nobody at all", None, false),
+            ("correct horse", Some("no hash at all".to_owned()), false),
+        ] {
+            let answer = passwords.verify(password(tried), hash).await.unwrap();
+            assert_eq!(answer, fits, "{tried}");
+        }
+    }
+}

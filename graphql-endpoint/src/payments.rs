@@ -1,0 +1,139 @@
+//! Deposits and transfers: claimed once, sent, waited for.
+
+use topology::records::ConfirmMoneyTransfer;
+use topology::{CASH, Cents, CommandId, Token};
+
+use crate::answer::{Code, Refusal};
+use crate::authorisation::may_pay;
+use crate::commands::request_hash;
+use crate::edge;
+use crate::gateway::{Caller, Gateway};
+use crate::live::waiters::Outcome;
+use crate::store::commands::{Claim, CommandKind, CommandState};
+
+/// What a deposit is for, as its transaction shows it.
+const DEPOSIT_DESCRIPTION: &str = "deposit";
+
+struct Payer {
+    user_name: String,
+    iban: String,
+    token: Token,
+}
+
+impl Gateway {
+    /// Cash into the caller's own account.
+    ///
+    /// # Errors
+    /// A refusal; nothing was sent then, unless it says to send the same again.
+    pub async fn deposit(
+        &self,
+        caller: &Caller,
+        command_id: CommandId,
+        amount: Cents,
+    ) -> Result<CommandState, Refusal> {
+        let command_id = edge::command_id(command_id)?;
+        let amount = edge::payment_amount(amount)?;
+        let payer = self.payer(caller).await?;
+        let transfer = ConfirmMoneyTransfer {
+            id: command_id,
+            token: Token::new(CASH.to_owned()),
+            amount,
+            from: CASH.to_owned(),
+            to: payer.iban.clone(),
+            description: DEPOSIT_DESCRIPTION.to_owned(),
+        };
+        self.pay(&payer, CommandKind::Deposit, transfer).await
+    }
+
+    /// Money from the caller's own account to somebody else.
+    ///
+    /// # Errors
+    /// A refusal; nothing was sent then, unless it says to send the same again.
+    pub async fn transfer(
+        &self,
+        caller: &Caller,
+        command_id: CommandId,
+        to: &str,
+        amount: Cents,
+        description: &str,
+    ) -> Result<CommandState, Refusal> {
+        let command_id = edge::command_id(command_id)?;
+        let amount = edge::payment_amount(amount)?;
+        let to = edge::payee(to)?;
+        let description = edge::description(description)?;
+        let payer = self.payer(caller).await?;
+        let transfer = ConfirmMoneyTransfer {
+            id: command_id,
+            token: payer.token.clone(),
+            amount,
+            from: payer.iban.clone(),
+            to,
+            description,
+        };
+        self.pay(&payer, CommandKind::Transfer, transfer).await
+    }
+
+    async fn payer(&self, caller: &Caller) -> Result<Payer, Refusal> {
+        let viewer = may_pay(caller.viewer(&self.store).await?)?;
+        let stored = self.store.customer(&viewer.user_name).await?;
+        let account = stored.and_then(|customer| {
+            Some((customer.iban?, customer.token_ciphertext?))
+        });
+        let Some((iban, ciphertext)) = account else {
+            return Err(Refusal::new(
+                Code::Unavailable,
+                "your account is not open yet; try again in a moment",
+            ));
+        };
+        Ok(Payer {
+            user_name: viewer.user_name.clone(),
+            token: self.vault.open(&iban, &ciphertext)?,
+            iban,
+        })
+    }
+
+    async fn pay(
+        &self,
+        payer: &Payer,
+        kind: CommandKind,
+        transfer: ConfirmMoneyTransfer,
+    ) -> Result<CommandState, Refusal> {
+        self.commands.check()?;
+        let request = request_hash(&[
+            kind.as_str(),
+            &payer.user_name,
+            &transfer.from,
+            &transfer.to,
+            &transfer.amount.0.to_string(),
+            &transfer.description,
+        ]);
+        let claim = self
+            .store
+            .claim_command(transfer.id, &payer.user_name, kind, &request)
+            .await?;
+        match claim {
+            Claim::Taken => {
+                return Err(Refusal::new(
+                    Code::Conflict,
+                    "this command id was used for something else",
+                ));
+            }
+            Claim::Same(state) if state != CommandState::Pending => return Ok(state),
+            // Sent again, it gets the same outcome again.
+            Claim::Same(_) | Claim::New => {}
+        }
+        // One account's commands keep their order: its IBAN is the key.
+        let outcome = self.commands.transfer(&payer.iban, transfer).await?;
+        Ok(match outcome {
+            None => CommandState::Pending,
+            Some(Outcome::Confirmed) => CommandState::Confirmed,
+            Some(Outcome::Refused(said)) => CommandState::Rejected(said),
+            Some(Outcome::AccountOpened { .. }) => {
+                return Err(Refusal::new(
+                    Code::Conflict,
+                    "this command id was used for something else",
+                ));
+            }
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! The projection: topics into the read model, batch by batch, for ever.
+//!
+//! Where it starts is what the read model says; each batch moves offsets and effects
+//! together. A database or registry that is away is waited for. A record that is of no
+//! use becomes a dead letter before its offset moves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+use topology::consumer::{BatchConsumer, Consumed, Position, Positions, PositionsError, Source};
+use topology::kafka::KafkaConfig;
+use topology::operations::Readiness;
+use topology::producer::{Outgoing, Producer};
+use topology::service::chain;
+use topology::{Codec, DecodeError, Topic};
+use tracing::{info, warn};
+
+use crate::error::Error;
+use crate::facts::{Fact, understand};
+use crate::identity::TokenVault;
+use crate::store::Store;
+use crate::store::projection::{Applied, Item};
+
+/// Group whose members share the projection.
+pub const GROUP: &str = "graphql-endpoint";
+/// What the projection reads.
+const TOPICS: [Topic; 3] = [
+    Topic::AccountCreationFeedback,
+    Topic::MoneyTransferFeedback,
+    Topic::BalanceChanged,
+];
+/// Records of a batch: enough to make a rebuild fast, small enough to stay short.
+const RECORDS_MAX: usize = 512;
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+/// Name of its condition of readiness.
+pub const CONDITION: &str = "projection";
+
+/// What the projection works with.
+pub struct Projection {
+    /// Into here.
+    pub store: Store,
+    /// Reads records.
+    pub codec: Arc<Codec>,
+    /// For dead letters.
+    pub producer: Producer,
+    /// For the tokens of new accounts.
+    pub vault: Arc<TokenVault>,
+}
+
+/// A pause that grows, and a word said once.
+struct Patience {
+    pause: Duration,
+    told: bool,
+}
+
+impl Patience {
+    fn new() -> Patience {
+        Patience {
+            pause: RETRY_FIRST,
+            told: false,
+        }
+    }
+
+    async fn wait(&mut self, what: &str, error: &(dyn std::error::Error + Sync)) {
+        if !self.told {
+            warn!(error = chain(error), "{what}, waiting");
+            self.told = true;
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(RETRY_MAX);
+    }
+
+    fn over(&self, what: &str) {
+        if self.told {
+            info!("{what}");
+        }
+    }
+}
+
+struct StoredPositions {
+    store: Store,
+    assigned: Arc<AtomicBool>,
+}
+
+impl Positions for StoredPositions {
+    fn assigned(
+        &self,
+        partitions: Vec<(Topic, i32)>,
+    ) -> BoxFuture<'_, Result<Vec<Position>, PositionsError>> {
+        async move {
+            let mut patience = Patience::new();
+            loop {
+                match self.store.take_partitions(&partitions).await {
+                    Ok(positions) => {
+                        patience.over("positions found");
+                        self.assigned.store(true, Ordering::Relaxed);
+                        return Ok(positions);
+                    }
+                    Err(error) => patience.wait("no positions", &error).await,
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+impl Projection {
+    /// Reads and applies until told to stop.
+    ///
+    /// # Errors
+    /// When the topics can no longer be read, or dead letters no longer be sent.
+    pub async fn run(
+        self,
+        kafka: &KafkaConfig,
+        readiness: &Readiness,
+        stop: CancellationToken,
+    ) -> Result<(), Error> {
+        let assigned = Arc::new(AtomicBool::new(false));
+        let source = Source::Group {
+            group: GROUP.to_owned(),
+            topics: TOPICS.to_vec(),
+            positions: Arc::new(StoredPositions {
+                store: self.store.clone(),
+                assigned: Arc::clone(&assigned),
+            }),
+        };
+        let mut consumer =
+            BatchConsumer::start(kafka, "graphql-endpoint-projection", source, RECORDS_MAX)?;
+        readiness.check(CONDITION, move || assigned.load(Ordering::Relaxed));
+        loop {
+            let batch = tokio::select! {
+                () = stop.cancelled() => break,
+                batch = consumer.next() => batch?,
+            };
+            tokio::select! {
+                // Not applied, so not moved: it is read again.
+                () = stop.cancelled() => break,
+                done = self.apply(kafka, &batch) => done?,
+            }
+            for consumed in &batch {
+                consumer.mark_done(consumed.topic, consumed.partition, consumed.offset + 1);
+            }
+        }
+        consumer.close().await;
+        Ok(())
+    }
+
+    async fn apply(&self, kafka: &KafkaConfig, batch: &[Consumed]) -> Result<(), Error> {
+        let mut items = Vec::with_capacity(batch.len());
+        for consumed in batch {
+            items.push(self.read(kafka, consumed).await?);
+        }
+        let mut patience = Patience::new();
+        loop {
+            match self.store.apply(&items).await {
+                Ok(Applied::Done) => {
+                    patience.over("the read model goes on");
+                    return Ok(());
+                }
+                Ok(Applied::Corrupt(corrupt)) => {
+                    for index in corrupt {
+                        let detail = "the change is stored with other content";
+                        self.bury(kafka, &batch[index], "CORRUPTION", detail).await?;
+                        items[index].fact = None;
+                    }
+                }
+                Err(error) => patience.wait("the read model cannot go on", &error).await,
+            }
+        }
+    }
+
+    /// Reads one record; what cannot be read is a dead letter, and an item without a fact.
+    async fn read(&self, kafka: &KafkaConfig, consumed: &Consumed) -> Result<Item, Error> {
+        let mut item = Item {
+            topic: consumed.topic,
+            partition: consumed.partition,
+            offset: consumed.offset,
+            epoch: consumed.epoch,
+            fact: None,
+            token_ciphertext: None,
+        };
+        let mut patience = Patience::new();
+        let record = loop {
+            match self.codec.decode(consumed.topic, consumed.value.as_deref()).await {
+                Ok(record) => break record,
+                Err(DecodeError::Undecodable { reason, detail }) => {
+                    self.bury(kafka, consumed, reason, &detail).await?;
+                    return Ok(item);
+                }
+                Err(error) => patience.wait("a record cannot be read", &error).await,
+            }
+        };
+        patience.over("records can be read again");
+        match understand(consumed, record) {
+            Ok(fact) => {
+                if let Fact::AccountOpened {
+                    iban,
+                    token,
+                    is_manual: true,
+                    ..
+                } = &fact
+                {
+                    item.token_ciphertext = Some(self.vault.seal(iban, token)?);
+                }
+                item.fact = Some(fact);
+            }
+            Err(unusable) => {
+                self.bury(kafka, consumed, unusable.reason, &unusable.detail)
+                    .await?;
+            }
+        }
+        Ok(item)
+    }
+
+    /// Sends a record as it came to the dead letters and waits until it is there.
+    async fn bury(
+        &self,
+        kafka: &KafkaConfig,
+        consumed: &Consumed,
+        reason: &str,
+        detail: &str,
+    ) -> Result<(), Error> {
+        let topic = kafka.topics().name(consumed.topic);
+        warn!(
+            topic,
+            partition = consumed.partition,
+            offset = consumed.offset,
+            reason,
+            detail,
+            "dead letter"
+        );
+        let headers = [
+            ("source_topic", topic.into_bytes()),
+            ("source_partition", consumed.partition.to_string().into_bytes()),
+            ("source_offset", consumed.offset.to_string().into_bytes()),
+            ("reason", reason.as_bytes().to_vec()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value));
+        self.producer
+            .send(Outgoing {
+                topic: Topic::DeadLetters,
+                key: consumed.key.as_deref().unwrap_or_default(),
+                value: consumed.value.as_deref(),
+                headers: &headers,
+            })
+            .await?
+            .wait()
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! Commands given through the API: which id means what, and what became of it.
+
+use diesel::QueryableByName;
+use diesel::sql_types::{Binary, Nullable, Text, Uuid as SqlUuid};
+use topology::CommandId;
+
+use super::{Store, statement};
+use crate::error::Error;
+
+/// What a command asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandKind {
+    /// Cash into an account.
+    Deposit,
+    /// Money to somebody else.
+    Transfer,
+}
+
+impl CommandKind {
+    /// The word in the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CommandKind::Deposit => "DEPOSIT",
+            CommandKind::Transfer => "TRANSFER",
+        }
+    }
+}
+
+/// How far a command is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandState {
+    /// The bank has not answered.
+    Pending,
+    /// It was done.
+    Confirmed,
+    /// The bank said no, in its own words.
+    Rejected(String),
+}
+
+/// What a claim of a command id found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody used the id before.
+    New,
+    /// The same command was given before.
+    Same(CommandState),
+    /// The id means something else, or is somebody else's.
+    Taken,
+}
+
+#[derive(QueryableByName)]
+struct CommandRow {
+    #[diesel(sql_type = Text)]
+    user_name: String,
+    #[diesel(sql_type = Binary)]
+    request_hash: Vec<u8>,
+    #[diesel(sql_type = Text)]
+    status: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    reason: Option<String>,
+}
+
+impl CommandRow {
+    fn state(self) -> CommandState {
+        match self.status.as_str() {
+            "CONFIRMED" => CommandState::Confirmed,
+            "REJECTED" => CommandState::Rejected(self.reason.unwrap_or_default()),
+            _ => CommandState::Pending,
+        }
+    }
+}
+
+impl Store {
+    /// Claims an id for a command, or says what it already means.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn claim_command(
+        &self,
+        command_id: CommandId,
+        user_name: &str,
+        kind: CommandKind,
+        request_hash: &[u8],
+    ) -> Result<Claim, Error> {
+        let inserted = self
+            .execute(
+                statement(
+                    "INSERT INTO command (command_id, user_name, request_hash, kind, status)
+                     VALUES (?, ?, ?, ?, 'PENDING') ON CONFLICT DO NOTHING",
+                )
+                .bind::<SqlUuid, _>(command_id.0)
+                .bind::<Text, _>(user_name.to_owned())
+                .bind::<Binary, _>(request_hash.to_vec())
+                .bind::<Text, _>(kind.as_str()),
+            )
+            .await?;
+        if inserted == 1 {
+            return Ok(Claim::New);
+        }
+        Ok(match self.command_row(command_id).await? {
+            Some(row) if row.user_name == user_name && row.request_hash == request_hash => {
+                Claim::Same(row.state())
+            }
+            _ => Claim::Taken,
+        })
+    }
+
+    async fn command_row(&self, command_id: CommandId) -> Result<Option<CommandRow>, Error> {
+        self.row(
+            statement(
+                "SELECT user_name, request_hash, status, reason FROM command
+                 WHERE command_id = ?",
+            )
+            .bind::<SqlUuid, _>(command_id.0),
+        )
+        .await
+    }
+
+    /// The state of a user's own command.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn command_state(
+        &self,
+        command_id: CommandId,
+        user_name: &str,
+    ) -> Result<Option<CommandState>, Error> {
+        let row = self.command_row(command_id).await?;
+        Ok(row
+            .filter(|row| row.user_name == user_name)
+            .map(CommandRow::state))
+    }
+}
