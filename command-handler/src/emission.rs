@@ -186,7 +186,7 @@ async fn clear(mut paid: mpsc::Receiver<i64>, database_url: String, in_flight: I
         match debts::remove(open, &ids).await {
             Ok(()) => {
                 backoff.succeeded();
-                in_flight.with(|debts| ids.iter().for_each(|id| drop(debts.remove(id))));
+                in_flight.with(|debts| debts.retain(|debt| !ids.contains(debt)));
                 ids.clear();
             }
             Err(error) => {

@@ -1,5 +1,8 @@
 //! The tables the cold paths touch, for diesel. The whole schema is the synchronizer's.
-#![expect(missing_docs, reason = "names of tables and columns, explained where they are made")]
+#![expect(
+    missing_docs,
+    reason = "names of tables and columns, explained where they are made"
+)]
 
 diesel::table! {
     outcome (command_id) {
