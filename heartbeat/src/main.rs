@@ -1,2 +1,7 @@
-//! Stub.
-fn main() {}
+//! The `heartbeat` program; see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    topology::service::main("heartbeat", heartbeat::run)
+}

@@ -13,10 +13,12 @@ use topology::kafka::{Connection, KafkaConfig};
 use tracing::info;
 
 use crate::error::{Failure, SynchronizerError};
-use crate::plan::{ActualTopic, DesiredTopic, Setting, TopicChange};
+use crate::plan::{self, ActualTopic, DesiredTopic, Setting, TopicChange};
 
 /// Longest wait for one answer of the brokers.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause before looking again whether the brokers show a change.
+const VISIBLE_PAUSE: Duration = Duration::from_millis(10);
 /// Replicas of each partition, where there are brokers enough.
 const REPLICAS_MAX: usize = 3;
 
@@ -90,13 +92,22 @@ impl Brokers {
         Ok(topics)
     }
 
-    /// Makes the changes.
-    pub(crate) async fn apply(&self, changes: &[TopicChange]) -> Result<(), Failure> {
+    /// Makes the changes, and waits until the brokers show them: they answer first and
+    /// tell each other later, and whoever starts next shall find the topics.
+    pub(crate) async fn apply(
+        &self,
+        changes: &[TopicChange],
+        desired: &[DesiredTopic],
+    ) -> Result<(), Failure> {
         if changes.is_empty() {
             return Ok(());
         }
         self.create(changes).await?;
-        self.set(changes).await
+        self.set(changes).await?;
+        while !plan::are_reached(desired, &self.read(desired).await?) {
+            tokio::time::sleep(VISIBLE_PAUSE).await;
+        }
+        Ok(())
     }
 
     async fn create(&self, changes: &[TopicChange]) -> Result<(), Failure> {

@@ -188,9 +188,10 @@ impl World {
 
     /// Changes all parts side by side.
     async fn execute(&self, plan: &Plan) -> Vec<Failure> {
-        let topics = self
-            .deadline
-            .bound(self.brokers.party(), self.brokers.apply(&plan.topics));
+        let topics = self.deadline.bound(
+            self.brokers.party(),
+            self.brokers.apply(&plan.topics, &self.desired.topics),
+        );
         let subjects = self
             .deadline
             .bound(self.registry.party(), self.registry.apply(&plan.subjects));

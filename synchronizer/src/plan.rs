@@ -304,6 +304,18 @@ pub fn plan(desired: &Desired, actual: &Actual) -> Result<Plan, Vec<Drift>> {
     }
 }
 
+/// Whether these topics are as they should be.
+pub(crate) fn are_reached(
+    desired: &[DesiredTopic],
+    actual: &BTreeMap<String, ActualTopic>,
+) -> bool {
+    let mut drifts = Vec::new();
+    desired
+        .iter()
+        .all(|topic| plan_topic(topic, actual.get(&topic.name), &mut drifts).is_none())
+        && drifts.is_empty()
+}
+
 fn plan_topic(
     desired: &DesiredTopic,
     actual: Option<&ActualTopic>,

@@ -1,6 +1,8 @@
 //! The synchronizer against real brokers, a real registry and real databases.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use clap::Parser;
 use local_cluster::Endpoints;
@@ -16,6 +18,9 @@ use topology::topics::DEFINITIONS;
 
 /// A port nobody listens on.
 const NOWHERE: &str = "127.0.0.1:9";
+/// How often, and how long apart, is looked for what a broker shows late.
+const PATIENCE_ATTEMPTS: usize = 1_000;
+const PATIENCE_PAUSE: Duration = Duration::from_millis(20);
 
 /// One installation of its own on the shared cluster.
 struct Installation {
@@ -84,7 +89,30 @@ impl Installation {
             .create_topics([&topic], &AdminOptions::new())
             .await
             .unwrap();
-        assert_eq!(created, [Ok(name)]);
+        assert_eq!(created, [Ok(name.clone())]);
+        // The broker answers before it shows the topic.
+        let mut patience = PATIENCE_ATTEMPTS;
+        while !self
+            .topics()
+            .iter()
+            .any(|it| *it == name[self.prefix.len()..])
+        {
+            assert!(patience > 0, "{name} never showed");
+            patience -= 1;
+            tokio::time::sleep(PATIENCE_PAUSE).await;
+        }
+    }
+
+    /// A setting of a topic, as the broker shows it.
+    async fn setting(&self, topic: &str, name: &str) -> Option<String> {
+        let admin = self.admin();
+        let topic = self.topic(topic);
+        let described = admin
+            .describe_configs([&ResourceSpecifier::Topic(&topic)], &AdminOptions::new())
+            .await
+            .unwrap();
+        let settings = described[0].as_ref().unwrap();
+        settings.get(name).unwrap().value.clone()
     }
 
     /// Our topics that are there, without the prefix.
@@ -92,7 +120,7 @@ impl Installation {
         let admin = self.admin();
         let metadata = admin
             .inner()
-            .fetch_metadata(None, std::time::Duration::from_secs(10))
+            .fetch_metadata(None, Duration::from_secs(10))
             .unwrap();
         let names = metadata.topics().iter().map(|topic| topic.name());
         names
@@ -195,27 +223,31 @@ async fn given_other_settings_when_applied_then_they_are_repaired_and_foreign_on
         .await
         .unwrap();
 
+    let mut patience = PATIENCE_ATTEMPTS;
+    while installation
+        .setting("heartbeat", "max.message.bytes")
+        .await
+        .as_deref()
+        != Some("54321")
+    {
+        assert!(patience > 0, "the setting never showed");
+        patience -= 1;
+        tokio::time::sleep(PATIENCE_PAUSE).await;
+    }
+
     let lines = apply(&config).await.unwrap().lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(
         lines[0].contains("retention.ms 12345 -> 900000"),
         "{lines:?}"
     );
-    let described = admin
-        .describe_configs(
-            [&ResourceSpecifier::Topic(&heartbeat)],
-            &AdminOptions::new(),
-        )
-        .await
-        .unwrap();
-    let settings = described[0].as_ref().unwrap();
     for (name, value) in [
         ("retention.ms", "900000"),
         ("segment.ms", "900000"),
         ("max.message.bytes", "54321"),
     ] {
-        let found = settings.get(name).unwrap().value.as_deref();
-        assert_eq!(found, Some(value), "{name}");
+        let found = installation.setting("heartbeat", name).await;
+        assert_eq!(found.as_deref(), Some(value), "{name}");
     }
     assert!(apply(&config).await.unwrap().is_empty());
     installation.remove().await;

@@ -1,0 +1,79 @@
+//! From what was read to what it says; what cannot be understood goes to dead letters.
+
+use std::time::Duration;
+
+use topology::consumer::Consumed;
+use topology::producer::{Delivery, Outgoing, Producer};
+use topology::{Codec, DecodeError, Record, Topic, Topics};
+use tracing::{info, warn};
+
+use crate::error::GeneratorError;
+
+/// Pause before the registry is asked again.
+const REGISTRY_RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a record is of no use, in a word and in more.
+#[derive(Debug)]
+pub(crate) struct Useless {
+    pub(crate) reason: &'static str,
+    pub(crate) detail: String,
+}
+
+/// Reads a record, waiting for the registry as long as it takes.
+pub(crate) async fn decode(codec: &Codec, consumed: &Consumed) -> Result<Record, Useless> {
+    let mut told = false;
+    loop {
+        match codec
+            .decode(consumed.topic, consumed.value.as_deref())
+            .await
+        {
+            Ok(record) => {
+                if told {
+                    info!("schema registry is back");
+                }
+                return Ok(record);
+            }
+            Err(DecodeError::Undecodable { reason, detail }) => {
+                return Err(Useless { reason, detail });
+            }
+            Err(error @ DecodeError::Registry { .. }) => {
+                if !told {
+                    warn!(error = topology::service::chain(&error), "waiting");
+                    told = true;
+                }
+                tokio::time::sleep(REGISTRY_RETRY_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Puts a record aside, as it was read, with the reason.
+pub(crate) async fn put_aside(
+    producer: &Producer,
+    topics: &Topics,
+    consumed: &Consumed,
+    useless: &Useless,
+) -> Result<Delivery, GeneratorError> {
+    let topic = topics.name(consumed.topic);
+    let Useless { reason, detail } = useless;
+    let Consumed {
+        partition, offset, ..
+    } = consumed;
+    warn!(topic, partition, offset, reason, detail, "put aside");
+    let headers = [
+        ("source_topic", topic),
+        ("source_partition", partition.to_string()),
+        ("source_offset", offset.to_string()),
+        ("reason", (*reason).to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.into_bytes()));
+    let delivery = producer
+        .send(Outgoing {
+            topic: Topic::DeadLetters,
+            key: consumed.key.as_deref().unwrap_or_default(),
+            value: consumed.value.as_deref(),
+            headers: &headers,
+        })
+        .await?;
+    Ok(delivery)
+}
