@@ -26,7 +26,7 @@ pub(crate) async fn send<Answer: DeserializeOwned>(
 }
 
 async fn exchange<Answer: DeserializeOwned>(operation: &Operation) -> Result<Answer, ApiError> {
-    let body = json!({ "query": operation.query, "variables": operation.variables });
+    let body = json!({ "query": operation.query, "operationName": operation.name(), "variables": operation.variables });
     let request = Request::post(ENDPOINT)
         .json(&body)
         .map_err(|error| ApiError::Malformed(error.to_string()))?;

@@ -412,6 +412,14 @@ pub struct Operation {
     pub variables: Value,
 }
 
+impl Operation {
+    /// The name in its text, by which logs and traces know it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.query.split([' ', '(', '{']).nth(1).unwrap_or_default()
+    }
+}
+
 const BANK_AND_ME: &str = "query BankAndMe { \
     bank { companyIban demoMode demoUsers { userName password role } version startedAt } \
     me { userName role account { iban } } }";
@@ -703,6 +711,12 @@ mod tests {
         let newer = read(r#"{"errors":[{"message":"?","extensions":{"code":"TEAPOT"}}]}"#);
         assert!(newer.unwrap_err().is(ErrorCode::Other));
         assert!(matches!(read("{}"), Err(ApiError::Malformed(_))));
+    }
+
+    #[test]
+    fn an_operation_knows_its_name() {
+        assert_eq!(bank_and_me().name(), "BankAndMe");
+        assert_eq!(follow("NL66OPEN0000000000", None).name(), "Follow");
     }
 
     #[test]

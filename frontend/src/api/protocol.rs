@@ -32,8 +32,10 @@ pub enum ClientMessage<'a> {
 
 /// A subscription as it is sent.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SubscribePayload<'a> {
     query: &'a str,
+    operation_name: &'static str,
     variables: &'a Value,
 }
 
@@ -43,6 +45,7 @@ impl<'a> ClientMessage<'a> {
     pub fn subscribe(operation: &'a Operation) -> Self {
         let payload = SubscribePayload {
             query: operation.query,
+            operation_name: operation.name(),
             variables: &operation.variables,
         };
         Self::Subscribe {

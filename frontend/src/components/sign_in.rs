@@ -156,6 +156,8 @@ pub(crate) fn OpenAccountForm(
                 Err(words) => {
                     announcer.alert(words.clone());
                     failure.try_set(Some(words));
+                    // The user may exist by now, only the account is late: then the page says so.
+                    session.ask();
                 }
             }
             is_working.try_set(false);
