@@ -9,6 +9,12 @@ use crate::{
 /// User names and passwords have at least so many letters.
 pub const CREDENTIAL_LETTERS_MIN: usize = 8;
 
+/// The gateway takes no larger payment: ten million euros.
+pub const AMOUNT_MAX: Cents = Cents(1_000_000_000);
+
+/// The gateway takes no longer description.
+pub const DESCRIPTION_LETTERS_MAX: usize = 140;
+
 /// A field with its id in the document, where the summary leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
@@ -85,13 +91,21 @@ impl PayForm {
                 String::new()
             }
         };
-        let amount = Cents::parse_typed(&self.amount).unwrap_or_else(|error| {
+        let amount = Cents::parse_typed(&self.amount);
+        let amount = amount.and_then(|amount| {
+            if amount > AMOUNT_MAX {
+                Err(AmountError::TooLarge)
+            } else {
+                Ok(amount)
+            }
+        });
+        let amount = amount.unwrap_or_else(|error| {
             wrong(
                 Field::PayAmount,
                 match error {
                     AmountError::Malformed => "Enter an amount, such as 12,30.",
                     AmountError::NotPositive => "The amount must be more than zero.",
-                    AmountError::TooLarge => "This amount is too large.",
+                    AmountError::TooLarge => "The amount can be ten million euros at most.",
                 },
             );
             Cents(0)
@@ -99,6 +113,8 @@ impl PayForm {
         let description = self.description.trim().to_owned();
         if description.is_empty() {
             wrong(Field::PayDescription, "Enter a description.");
+        } else if description.chars().count() > DESCRIPTION_LETTERS_MAX {
+            wrong(Field::PayDescription, "Use 140 characters or fewer.");
         }
         if errors.is_empty() {
             Ok(Payment::Transfer {
@@ -222,8 +238,15 @@ mod tests {
                 vec!["The amount must be more than zero.", "Enter a description."],
             ),
             (
+                form("Energy supplier", "10.000.000,01", &"x".repeat(141)),
+                vec![
+                    "The amount can be ten million euros at most.",
+                    "Use 140 characters or fewer.",
+                ],
+            ),
+            (
                 form("Energy supplier", "99999999999999999999", "x"),
-                vec!["This amount is too large."],
+                vec!["The amount can be ten million euros at most."],
             ),
         ] {
             let errors = form.read().unwrap_err();

@@ -33,7 +33,9 @@ fn tokens() -> BTreeMap<&'static str, [f64; 2]> {
 
 fn luminance(hex: &str) -> f64 {
     let channel = |at: usize| {
-        let share = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;
+        let share =
+            f64::from(u8::from_str_radix(&hex[at..at + 2], 16).expect("tokens are #rrggbb"))
+                / 255.0;
         if share <= 0.04045 {
             share / 12.92
         } else {
