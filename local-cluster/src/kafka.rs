@@ -72,9 +72,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("group.consumer.min.session.timeout.ms", "6000"),
     ("group.consumer.heartbeat.interval.ms", "2000"),
     ("group.consumer.min.heartbeat.interval.ms", "1000"),
-    // A broker that was killed is let in again only when its old session has ended (9 s and 2 s by default).
-    ("broker.session.timeout.ms", "4000"),
-    ("broker.heartbeat.interval.ms", "1000"),
+    // A broker that was killed is let in again only when its old session has ended (9 s by default).
+    ("broker.session.timeout.ms", "5000"),
+    ("broker.heartbeat.interval.ms", "2000"),
     // Classic groups: the first member does not wait for others.
     ("group.initial.rebalance.delay.ms", "0"),
     // Idle costs: a heart-beat record twice a second by default, and 128 MiB for compaction.
