@@ -70,6 +70,7 @@ mod tests {
             user_name: "ann".to_owned(),
             role,
             iban: iban.map(str::to_owned),
+            token_ciphertext: None,
         }
     }
 
@@ -104,7 +105,10 @@ mod tests {
     fn only_a_customer_pays() {
         let code = |viewer: Option<&Viewer>| may_pay(viewer).err().map(|no| no.code);
         assert_eq!(code(None), Some(Code::Unauthenticated));
-        assert_eq!(code(Some(&viewer(Role::Employee, None))), Some(Code::Forbidden));
+        assert_eq!(
+            code(Some(&viewer(Role::Employee, None))),
+            Some(Code::Forbidden)
+        );
         assert_eq!(code(Some(&viewer(Role::Customer, Some(OWN)))), None);
     }
 }

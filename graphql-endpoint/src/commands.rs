@@ -13,6 +13,7 @@ use topology::{Codec, CommandId, Record, Topic};
 use crate::answer::{Code, Refusal};
 use crate::error::Error;
 use crate::live::waiters::{Outcome, Waiters};
+use crate::store::commands::CommandState;
 
 /// How long a request waits for its outcome; then the answer is "pending".
 pub const OUTCOME_WAIT: Duration = Duration::from_secs(5);
@@ -30,11 +31,7 @@ pub struct Commands {
 impl Commands {
     /// Through this producer; a producer that is broken for good is reported to `broken`.
     #[must_use]
-    pub fn new(
-        producer: Producer,
-        waiters: Arc<Waiters>,
-        broken: mpsc::Sender<Error>,
-    ) -> Commands {
+    pub fn new(producer: Producer, waiters: Arc<Waiters>, broken: mpsc::Sender<Error>) -> Commands {
         Commands {
             producer,
             codec: OnceLock::new(),
@@ -60,6 +57,12 @@ impl Commands {
                 "the bank is starting: its schema registry is not reached yet",
             )
         })
+    }
+
+    /// What was lately told of a command, where the read model may be behind.
+    #[must_use]
+    pub fn decided(&self, command_id: CommandId) -> Option<CommandState> {
+        self.waiters.decided(command_id)
     }
 
     /// Sends a payment and waits for its outcome; `None`: there is none yet.

@@ -78,10 +78,11 @@ impl Gateway {
             let hash = match self.passwords.hash(password).await {
                 Ok(hash) => hash,
                 Err(HashError::Failed(error)) => return Err(error),
-                Err(HashError::Busy) => return Err(Error::PasswordHash(Code::RateLimited.as_str().to_owned())),
+                Err(HashError::Busy) => {
+                    return Err(Error::PasswordHash(Code::RateLimited.as_str().to_owned()));
+                }
             };
-            let command_id =
-                (user.role == Role::Customer).then(|| CommandId(uuid::Uuid::new_v4()));
+            let command_id = (user.role == Role::Customer).then(|| CommandId(uuid::Uuid::new_v4()));
             self.store
                 .ensure_demo_user(user.user_name, &hash, user.role, command_id)
                 .await?;

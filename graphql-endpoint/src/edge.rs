@@ -61,9 +61,8 @@ pub fn command_id(id: CommandId) -> Result<CommandId, Refusal> {
 }
 
 fn has_control(text: &str) -> bool {
-    text.chars().any(|character| {
-        character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
-    })
+    text.chars()
+        .any(|character| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}'))
 }
 
 /// The payee of a transfer: a canonical IBAN, or the name of somebody at another bank.
@@ -114,7 +113,9 @@ pub fn description(text: &str) -> Result<String, Refusal> {
         )));
     }
     if has_control(text) {
-        return Err(Refusal::validation("a description has no control characters"));
+        return Err(Refusal::validation(
+            "a description has no control characters",
+        ));
     }
     Ok(text.to_owned())
 }
@@ -209,7 +210,10 @@ mod tests {
         for (text, read) in [
             ("NL66OPEN0000000000", Some("NL66OPEN0000000000")),
             (" nl66 open 0000 0000 00 ", Some("NL66OPEN0000000000")),
-            ("DE89 3704 0044 0532 0130 00", Some("DE89370400440532013000")),
+            (
+                "DE89 3704 0044 0532 0130 00",
+                Some("DE89370400440532013000"),
+            ),
             ("Albert Heijn BV", Some("Albert Heijn BV")),
             ("  Ann ", Some("Ann")),
             ("NL67OPEN0000000000", None),

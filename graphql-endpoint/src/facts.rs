@@ -111,7 +111,10 @@ pub fn understand(consumed: &Consumed, record: Record) -> Result<Fact, Unusable>
         Record::BalanceChanged(changed) => {
             let iban = own_iban(&changed.iban)?;
             if consumed.key.as_deref() != Some(iban.as_bytes()) {
-                return Err(unusable("KEY_MISMATCH", "the key is not the account's IBAN"));
+                return Err(unusable(
+                    "KEY_MISMATCH",
+                    "the key is not the account's IBAN",
+                ));
             }
             let (version, command_id, occurred_at) = match changed.change {
                 Some(change) if change.version < 1 => {
@@ -163,7 +166,10 @@ pub fn understand(consumed: &Consumed, record: Record) -> Result<Fact, Unusable>
 fn own_iban(text: &str) -> Result<String, Unusable> {
     match Iban::parse(text) {
         Ok(iban) if iban.is_ours() && iban.as_str() == text => Ok(text.to_owned()),
-        Ok(_) => Err(unusable("INVALID_IBAN", "not an IBAN of our bank as we write it")),
+        Ok(_) => Err(unusable(
+            "INVALID_IBAN",
+            "not an IBAN of our bank as we write it",
+        )),
         Err(error) => Err(unusable("INVALID_IBAN", error)),
     }
 }
@@ -277,22 +283,39 @@ pub(crate) mod tests {
             (None, good(), "KEY_MISMATCH"),
             (Some("NL39OPEN0000000001"), good(), "KEY_MISMATCH"),
             (Some(foreign), record(foreign), "INVALID_IBAN"),
-            (Some("NL67OPEN0000000000"), record("NL67OPEN0000000000"), "INVALID_IBAN"),
-            (Some("nl66open0000000000"), record("nl66open0000000000"), "INVALID_IBAN"),
+            (
+                Some("NL67OPEN0000000000"),
+                record("NL67OPEN0000000000"),
+                "INVALID_IBAN",
+            ),
+            (
+                Some("nl66open0000000000"),
+                record("nl66open0000000000"),
+                "INVALID_IBAN",
+            ),
             (Some(""), record(""), "INVALID_IBAN"),
             (
                 Some(COMPANY_IBAN),
-                with(ChangeIdentity { version: 0, ..identity }),
+                with(ChangeIdentity {
+                    version: 0,
+                    ..identity
+                }),
                 "INVALID_VERSION",
             ),
             (
                 Some(COMPANY_IBAN),
-                with(ChangeIdentity { occurred_at_us: i64::MAX, ..identity }),
+                with(ChangeIdentity {
+                    occurred_at_us: i64::MAX,
+                    ..identity
+                }),
                 "INVALID_TIME",
             ),
             (
                 Some(COMPANY_IBAN),
-                BalanceChanged { description: "a\0b".to_owned(), ..good() },
+                BalanceChanged {
+                    description: "a\0b".to_owned(),
+                    ..good()
+                },
                 "INVALID_TEXT",
             ),
         ] {
@@ -303,9 +326,16 @@ pub(crate) mod tests {
 
     #[test]
     fn the_same_change_sent_again_says_the_same() {
-        let again = Change { partition: 8, offset: 1, ..change(7) };
+        let again = Change {
+            partition: 8,
+            offset: 1,
+            ..change(7)
+        };
         assert!(change(7).says_the_same(&again));
-        let other = Change { description: "other".to_owned(), ..change(7) };
+        let other = Change {
+            description: "other".to_owned(),
+            ..change(7)
+        };
         assert!(!change(7).says_the_same(&other));
     }
 }

@@ -85,7 +85,10 @@ mod tests {
             (with(None, None, None, Some("100%_")), true),
             (with(None, None, None, Some("1_0")), false),
             (with(None, None, None, Some(".*")), false),
-            (with(Some(Direction::Debit), Some(1), None, Some("dinner")), false),
+            (
+                with(Some(Direction::Debit), Some(1), None, Some("dinner")),
+                false,
+            ),
         ] {
             assert_eq!(filter.lets_pass(&paid), passes, "{filter:?}");
         }

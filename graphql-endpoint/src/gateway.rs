@@ -17,7 +17,7 @@ pub const LOG_INS_PER_USER: u32 = 5;
 /// Wrong tries to log in, per address and minute.
 pub const LOG_INS_PER_ADDRESS: u32 = 30;
 /// Accounts opened, per address and minute.
-pub const SIGN_UPS_PER_ADDRESS: u32 = 120;
+pub const SIGN_UPS_PER_ADDRESS: u32 = 600;
 
 /// What all requests share.
 pub struct Gateway {

@@ -59,9 +59,9 @@ use chrono::Utc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use topology::Codec;
 use topology::operations::{self, Readiness};
 use topology::producer::Producer;
-use topology::Codec;
 
 use config::Config;
 use error::Error;

@@ -7,7 +7,10 @@ use graphql_endpoint::config::{Config, PRINT_SCHEMA};
 
 fn main() -> ExitCode {
     // Asked for by builds, which have no database to name.
-    if std::env::args().skip(1).any(|argument| argument == PRINT_SCHEMA) {
+    if std::env::args()
+        .skip(1)
+        .any(|argument| argument == PRINT_SCHEMA)
+    {
         let written = std::io::stdout().write_all(graphql_endpoint::schema_text().as_bytes());
         return if written.is_ok() {
             ExitCode::SUCCESS

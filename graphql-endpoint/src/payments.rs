@@ -73,12 +73,29 @@ impl Gateway {
         self.pay(&payer, CommandKind::Transfer, transfer).await
     }
 
+    /// The state of one of a user's own commands; `None` when never seen.
+    ///
+    /// # Errors
+    /// UNAVAILABLE when the database does not answer.
+    pub async fn command_state(
+        &self,
+        command_id: CommandId,
+        user_name: &str,
+    ) -> Result<Option<CommandState>, Refusal> {
+        let stored = self.store.command_state(command_id, user_name).await?;
+        Ok(match stored {
+            Some(CommandState::Pending) => Some(
+                self.commands
+                    .decided(command_id)
+                    .unwrap_or(CommandState::Pending),
+            ),
+            other => other,
+        })
+    }
+
     async fn payer(&self, caller: &Caller) -> Result<Payer, Refusal> {
         let viewer = may_pay(caller.viewer(&self.store).await?)?;
-        let stored = self.store.customer(&viewer.user_name).await?;
-        let account = stored.and_then(|customer| {
-            Some((customer.iban?, customer.token_ciphertext?))
-        });
+        let account = viewer.iban.as_ref().zip(viewer.token_ciphertext.as_ref());
         let Some((iban, ciphertext)) = account else {
             return Err(Refusal::new(
                 Code::Unavailable,
@@ -87,8 +104,8 @@ impl Gateway {
         };
         Ok(Payer {
             user_name: viewer.user_name.clone(),
-            token: self.vault.open(&iban, &ciphertext)?,
-            iban,
+            token: self.vault.open(iban, ciphertext)?,
+            iban: iban.clone(),
         })
     }
 
@@ -119,8 +136,13 @@ impl Gateway {
                 ));
             }
             Claim::Same(state) if state != CommandState::Pending => return Ok(state),
-            // Sent again, it gets the same outcome again.
-            Claim::Same(_) | Claim::New => {}
+            Claim::Same(_) => {
+                if let Some(state) = self.commands.decided(transfer.id) {
+                    return Ok(state);
+                }
+                // Sent again, it gets the same outcome again.
+            }
+            Claim::New => {}
         }
         // One account's commands keep their order: its IBAN is the key.
         let outcome = self.commands.transfer(&payer.iban, transfer).await?;
@@ -128,7 +150,7 @@ impl Gateway {
             None => CommandState::Pending,
             Some(Outcome::Confirmed) => CommandState::Confirmed,
             Some(Outcome::Refused(said)) => CommandState::Rejected(said),
-            Some(Outcome::AccountOpened { .. }) => {
+            Some(Outcome::AccountOpened { .. } | Outcome::AccountRefused(_)) => {
                 return Err(Refusal::new(
                     Code::Conflict,
                     "this command id was used for something else",

@@ -165,7 +165,8 @@ impl Projection {
                 Ok(Applied::Corrupt(corrupt)) => {
                     for index in corrupt {
                         let detail = "the change is stored with other content";
-                        self.bury(kafka, &batch[index], "CORRUPTION", detail).await?;
+                        self.bury(kafka, &batch[index], "CORRUPTION", detail)
+                            .await?;
                         items[index].fact = None;
                     }
                 }
@@ -186,7 +187,11 @@ impl Projection {
         };
         let mut patience = Patience::new();
         let record = loop {
-            match self.codec.decode(consumed.topic, consumed.value.as_deref()).await {
+            match self
+                .codec
+                .decode(consumed.topic, consumed.value.as_deref())
+                .await
+            {
                 Ok(record) => break record,
                 Err(DecodeError::Undecodable { reason, detail }) => {
                     self.bury(kafka, consumed, reason, &detail).await?;
@@ -236,7 +241,10 @@ impl Projection {
         );
         let headers = [
             ("source_topic", topic.into_bytes()),
-            ("source_partition", consumed.partition.to_string().into_bytes()),
+            (
+                "source_partition",
+                consumed.partition.to_string().into_bytes(),
+            ),
             ("source_offset", consumed.offset.to_string().into_bytes()),
             ("reason", reason.as_bytes().to_vec()),
         ]

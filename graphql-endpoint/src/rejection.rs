@@ -20,15 +20,31 @@ pub enum Reason {
 
 /// What the rule book says, the reason, and words for people.
 const RULES: [(&str, Reason, &str); 11] = [
-    ("amount is invalid", Reason::AmountInvalid, "The amount is not allowed."),
-    ("from is invalid", Reason::PayerInvalid, "The paying account is not valid."),
-    ("to is invalid", Reason::PayeeInvalid, "The payee is not valid."),
+    (
+        "amount is invalid",
+        Reason::AmountInvalid,
+        "The amount is not allowed.",
+    ),
+    (
+        "from is invalid",
+        Reason::PayerInvalid,
+        "The paying account is not valid.",
+    ),
+    (
+        "to is invalid",
+        Reason::PayeeInvalid,
+        "The payee is not valid.",
+    ),
     (
         "from and to can't be same for transfer",
         Reason::SameAccount,
         "Payer and payee are the same account.",
     ),
-    ("invalid token", Reason::TokenInvalid, "This account may not be used to pay."),
+    (
+        "invalid token",
+        Reason::TokenInvalid,
+        "This account may not be used to pay.",
+    ),
     (
         "insufficient funds",
         Reason::InsufficientFunds,
@@ -72,13 +88,10 @@ pub fn explain(said: &str) -> (Reason, String) {
             "No account could be opened; try again.".to_owned(),
         );
     }
-    RULES
-        .iter()
-        .find(|(rule, _, _)| *rule == said)
-        .map_or_else(
-            || (Reason::Other, said.to_owned()),
-            |(_, reason, words)| (*reason, (*words).to_owned()),
-        )
+    RULES.iter().find(|(rule, _, _)| *rule == said).map_or_else(
+        || (Reason::Other, said.to_owned()),
+        |(_, reason, words)| (*reason, (*words).to_owned()),
+    )
 }
 
 #[cfg(test)]
@@ -91,14 +104,23 @@ mod tests {
             ("amount is invalid", Reason::AmountInvalid),
             ("from is invalid", Reason::PayerInvalid),
             ("to is invalid", Reason::PayeeInvalid),
-            ("from and to can't be same for transfer", Reason::SameAccount),
+            (
+                "from and to can't be same for transfer",
+                Reason::SameAccount,
+            ),
             ("invalid token", Reason::TokenInvalid),
             ("insufficient funds", Reason::InsufficientFunds),
             ("to is not known at this bank", Reason::PayeeUnknown),
-            ("both to and from not known at this bank", Reason::BothUnknown),
+            (
+                "both to and from not known at this bank",
+                Reason::BothUnknown,
+            ),
             ("balance limit exceeded", Reason::BalanceLimitExceeded),
             ("description is invalid", Reason::DescriptionInvalid),
-            ("generated iban already exists, try again", Reason::IbanTaken),
+            (
+                "generated iban already exists, try again",
+                Reason::IbanTaken,
+            ),
             ("no account could be opened", Reason::IbanTaken),
         ] {
             assert_eq!(explain(said).0, reason, "{said}");

@@ -52,6 +52,7 @@ fn viewer_of(customer: Customer) -> Viewer {
         user_name: customer.user_name,
         role: customer.role,
         iban: customer.iban,
+        token_ciphertext: customer.token_ciphertext,
     }
 }
 
@@ -137,7 +138,10 @@ impl Gateway {
                 Some(customer) => return self.await_account(customer, command_id, deadline).await,
                 // Somebody was faster.
                 None => self.store.customer(name.as_str()).await?.ok_or_else(|| {
-                    Refusal::new(Code::Conflict, "this command id was used for something else")
+                    Refusal::new(
+                        Code::Conflict,
+                        "this command id was used for something else",
+                    )
                 })?,
             },
         };
@@ -204,12 +208,13 @@ impl Gateway {
                     };
                     self.store.link_accounts(&[opened]).await?;
                 }
-                Some(Outcome::Refused(_)) => self.store.renew_creations(&[creation_id]).await?,
-                // An account of the simulated public, or an outcome of another kind: this
-                // id is not the customer's to use.
+                // Refused; or an account of the simulated public, or an outcome of another
+                // kind, whose id is not the customer's to use.
                 Some(_) => self.store.renew_creations(&[creation_id]).await?,
                 None => {
-                    return Ok(Opening::Pending(self.open_session(viewer_of(customer)).await?));
+                    return Ok(Opening::Pending(
+                        self.open_session(viewer_of(customer)).await?,
+                    ));
                 }
             }
             let user_name = customer.user_name.clone();

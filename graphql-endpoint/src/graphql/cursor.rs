@@ -62,9 +62,7 @@ pub(super) fn accounts_after(
         AccountOrder::Iban => AccountsAfter::Iban(cursor.map(iban).transpose()?),
         AccountOrder::Balance => AccountsAfter::Balance(match split()? {
             None => None,
-            Some((balance, iban)) => {
-                Some((Cents(balance.parse().map_err(|_| no_cursor())?), iban))
-            }
+            Some((balance, iban)) => Some((Cents(balance.parse().map_err(|_| no_cursor())?), iban)),
         }),
         AccountOrder::NewestChange => AccountsAfter::NewestChange(match split()? {
             None => None,
@@ -132,7 +130,11 @@ mod tests {
                 assert_eq!(accounts_after(order, Some(&cursor)), Ok(place), "{cursor}");
             }
         }
-        for order in [AccountOrder::Iban, AccountOrder::Balance, AccountOrder::NewestChange] {
+        for order in [
+            AccountOrder::Iban,
+            AccountOrder::Balance,
+            AccountOrder::NewestChange,
+        ] {
             for garbage in ["", ".", "garbage", "1.garbage", "x.NL66OPEN0000000000"] {
                 assert!(accounts_after(order, Some(garbage)).is_err(), "{garbage}");
             }

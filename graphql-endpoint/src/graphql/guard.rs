@@ -184,7 +184,10 @@ mod tests {
             (&wide, Some(Code::TooComplex)),
             (&long, Some(Code::TooLarge)),
             (&roots, Some(Code::TooComplex)),
-            ("{ ...F } fragment F on Query { ...F }", Some(Code::Validation)),
+            (
+                "{ ...F } fragment F on Query { ...F }",
+                Some(Code::Validation),
+            ),
             (
                 "{ ...F } fragment F on Query { ...G } fragment G on Query { ...F }",
                 Some(Code::Validation),
@@ -215,7 +218,11 @@ mod tests {
         for (name, is_subscription) in [(Some("A"), false), (Some("B"), true), (None, false)] {
             let mut request = Request::new(text);
             request.operation_name = name.map(str::to_owned);
-            assert_eq!(check(&mut request), Ok(Checked { is_subscription }), "{name:?}");
+            assert_eq!(
+                check(&mut request),
+                Ok(Checked { is_subscription }),
+                "{name:?}"
+            );
         }
     }
 }

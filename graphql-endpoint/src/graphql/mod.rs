@@ -49,7 +49,10 @@ pub fn schema(gateway: Arc<Gateway>) -> Schema {
     if demo_mode {
         builder.finish()
     } else {
-        builder.disable_introspection().disable_suggestions().finish()
+        builder
+            .disable_introspection()
+            .disable_suggestions()
+            .finish()
     }
 }
 
@@ -69,12 +72,10 @@ pub fn sdl() -> String {
 /// A checked request, ready to be executed.
 ///
 /// # Errors
-/// The whole answer, when the document is refused before anything runs.
-pub fn prepare(mut request: Request, caller: Caller) -> Result<(Request, guard::Checked), Response> {
-    match guard::check(&mut request) {
-        Ok(checked) => Ok((request.data(caller), checked)),
-        Err(refusal) => Err(refused(refusal)),
-    }
+/// When the document is refused before anything runs.
+pub fn prepare(mut request: Request, caller: Caller) -> Result<(Request, guard::Checked), Refusal> {
+    let checked = guard::check(&mut request)?;
+    Ok((request.data(caller), checked))
 }
 
 /// An answer that is nothing but a refusal.

@@ -5,8 +5,8 @@ use topology::CommandId;
 
 use super::scalars::CommandKey;
 use super::types::{
-    CommandPending, CommandRejected, DepositInput, LogInInput, OpenAccountInput,
-    OpenAccountResult, PaymentConfirmed, PaymentResult, SignedIn, TransferInput, User,
+    CommandPending, CommandRejected, DepositInput, LogInInput, OpenAccountInput, OpenAccountResult,
+    PaymentConfirmed, PaymentResult, SignedIn, TransferInput, User,
 };
 use super::{caller, gateway};
 use crate::answer::Refusal;
@@ -37,9 +37,7 @@ fn payment(id: CommandId, state: CommandState) -> PaymentResult {
         CommandState::Confirmed => PaymentResult::Confirmed(PaymentConfirmed {
             command_id: CommandKey(id),
         }),
-        CommandState::Rejected(said) => {
-            PaymentResult::Rejected(CommandRejected::new(id, &said))
-        }
+        CommandState::Rejected(said) => PaymentResult::Rejected(CommandRejected::new(id, &said)),
         CommandState::Pending => PaymentResult::Pending(CommandPending {
             command_id: CommandKey(id),
             message: "The bank has not answered yet. Ask for the command later, or send the \
@@ -74,17 +72,11 @@ impl Mutation {
                         .to_owned(),
                 })
             }
-            Opening::Refused(said) => {
-                OpenAccountResult::Rejected(CommandRejected::new(id, &said))
-            }
+            Opening::Refused(said) => OpenAccountResult::Rejected(CommandRejected::new(id, &said)),
         })
     }
 
-    async fn log_in(
-        &self,
-        context: &Context<'_>,
-        input: LogInInput,
-    ) -> Result<SignedIn, Refusal> {
+    async fn log_in(&self, context: &Context<'_>, input: LogInInput) -> Result<SignedIn, Refusal> {
         let password = Password::new(input.password);
         let signed = gateway(context)
             .log_in(caller(context), &input.user_name, password)

@@ -138,7 +138,7 @@ impl Query {
         let viewer = caller(context).viewer(&gateway.store).await?;
         may_see(viewer, Seen::OwnCommands, gateway.demo_mode)?;
         let viewer = viewer.ok_or_else(sign_in_first)?;
-        let state = gateway.store.command_state(id.0, &viewer.user_name).await?;
+        let state = gateway.command_state(id.0, &viewer.user_name).await?;
         Ok(state.map(|state| Command::new(id.0, state)))
     }
 }

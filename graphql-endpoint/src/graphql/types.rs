@@ -1,8 +1,6 @@
 //! The API's types, as the schema names them.
 
-use async_graphql::{
-    ComplexObject, Context, Enum, ID, InputObject, Object, SimpleObject, Union,
-};
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Object, SimpleObject, Union};
 use chrono::{DateTime, Utc};
 use topology::CommandId;
 
@@ -141,7 +139,14 @@ impl Account {
         after: Option<String>,
         filter: Option<TransactionFilter>,
     ) -> Result<TransactionConnection, Refusal> {
-        page(gateway(context), &self.iban.0, first, after.as_deref(), filter).await
+        page(
+            gateway(context),
+            &self.iban.0,
+            first,
+            after.as_deref(),
+            filter,
+        )
+        .await
     }
 }
 
@@ -256,7 +261,9 @@ impl TransactionFilter {
         };
         let bounds = [filter.amount_min, filter.amount_max];
         if bounds.into_iter().flatten().any(|amount| amount.0 < 0) {
-            return Err(Refusal::validation("the size of a change is never negative"));
+            return Err(Refusal::validation(
+                "the size of a change is never negative",
+            ));
         }
         if let [Some(least), Some(most)] = bounds
             && least > most

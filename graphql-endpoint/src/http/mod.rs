@@ -12,6 +12,7 @@ mod site;
 
 mod websocket;
 
+use std::future::IntoFuture;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -41,8 +42,10 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// WebSockets of one instance.
 const SOCKETS_MAX: usize = 10_000;
+/// How long requests under way may take once the gateway is told to stop.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 /// How long open WebSockets may take to say goodbye.
-const GOODBYE: std::time::Duration = std::time::Duration::from_secs(3);
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -80,13 +83,20 @@ pub async fn serve(
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    axum::serve(
+    let serving = axum::serve(
         listener,
         router.into_make_service_with_connect_info::<SocketAddr>(),
     )
-    .with_graceful_shutdown(stop.cancelled_owned())
-    .await
-    .map_err(Error::Serve)?;
+    .with_graceful_shutdown(stop.clone().cancelled_owned())
+    .into_future();
+    let too_late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serving => served.map_err(Error::Serve)?,
+        () = too_late => {}
+    }
     open.close();
     // Who does not say goodbye in time is cut off.
     let _ = tokio::time::timeout(GOODBYE, open.wait()).await;
@@ -122,7 +132,10 @@ fn topology_routes(readiness: Readiness) -> Router {
     let ready = move || async move {
         let missing = readiness.missing();
         if missing.is_empty() {
-            (StatusCode::OK, axum::Json(serde_json::json!({ "ready": true })))
+            (
+                StatusCode::OK,
+                axum::Json(serde_json::json!({ "ready": true })),
+            )
         } else {
             let answer = serde_json::json!({ "ready": false, "waiting_for": missing });
             (StatusCode::SERVICE_UNAVAILABLE, axum::Json(answer))

@@ -7,7 +7,9 @@ pub(super) fn is_ours(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     let (Ok(origin), Some(host)) = (origin.to_str(), host) else {
         return false;
     };

@@ -41,7 +41,8 @@ impl Operation {
         drop(self.extensions);
         let variables = self.variables.unwrap_or_default();
         let variables = serde_json::Value::Object(variables.into_iter().collect());
-        let mut request = GraphQlRequest::new(self.query).variables(Variables::from_json(variables));
+        let mut request =
+            GraphQlRequest::new(self.query).variables(Variables::from_json(variables));
         request.operation_name = self.operation_name;
         request
     }
@@ -105,7 +106,7 @@ pub(super) async fn answer(
             return refuse(StatusCode::BAD_REQUEST, refusal);
         }
         Ok((request, _)) => request,
-        Err(response) => return respond(StatusCode::OK, response),
+        Err(refusal) => return refuse(StatusCode::OK, refusal),
     };
     // On its own: a client that goes away must not cut a command in two.
     let executed = tokio::spawn(async move { shared.schema.execute(request).await });
@@ -193,8 +194,14 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         for (text, valid) in [
             (r#"{"query":"{a}"}"#, true),
-            (r#"{"query":"{a}","variables":null,"operationName":null}"#, true),
-            (r#"{"query":"{a}","variables":{"a":1},"extensions":{}}"#, true),
+            (
+                r#"{"query":"{a}","variables":null,"operationName":null}"#,
+                true,
+            ),
+            (
+                r#"{"query":"{a}","variables":{"a":1},"extensions":{}}"#,
+                true,
+            ),
             ("", false),
             ("{}", false),
             ("[]", false),

@@ -134,15 +134,30 @@ mod tests {
         for (text, valid) in [
             (r#"{"type":"connection_init"}"#, true),
             (r#"{"type":"connection_init","payload":null}"#, true),
-            (r#"{"type":"connection_init","payload":{"authorization":"Bearer x"}}"#, true),
+            (
+                r#"{"type":"connection_init","payload":{"authorization":"Bearer x"}}"#,
+                true,
+            ),
             (r#"{"type":"connection_init","payload":"x"}"#, false),
             (r#"{"type":"connection_init","payload":[]}"#, false),
-            (r#"{"type":"connection_init","payload":{"authorization":7}}"#, false),
+            (
+                r#"{"type":"connection_init","payload":{"authorization":7}}"#,
+                false,
+            ),
             (r#"{"type":"ping"}"#, true),
             (r#"{"type":"pong","payload":{"a":1}}"#, true),
-            (r#"{"type":"subscribe","id":"1","payload":{"query":"{a}"}}"#, true),
-            (r#"{"type":"subscribe","id":"","payload":{"query":"{a}"}}"#, false),
-            (r#"{"type":"subscribe","id":7,"payload":{"query":"{a}"}}"#, false),
+            (
+                r#"{"type":"subscribe","id":"1","payload":{"query":"{a}"}}"#,
+                true,
+            ),
+            (
+                r#"{"type":"subscribe","id":"","payload":{"query":"{a}"}}"#,
+                false,
+            ),
+            (
+                r#"{"type":"subscribe","id":7,"payload":{"query":"{a}"}}"#,
+                false,
+            ),
             (r#"{"type":"subscribe","payload":{"query":"{a}"}}"#, false),
             (r#"{"type":"subscribe","id":"1"}"#, false),
             (r#"{"type":"complete","id":"1"}"#, true),

@@ -248,7 +248,7 @@ impl Connection {
         let task = tokio::spawn(async move {
             let (request, checked) = match prepare(operation.into_request(), caller) {
                 Ok(prepared) => prepared,
-                Err(response) => return outlet.fail(response).await,
+                Err(refusal) => return outlet.fail(refused(refusal)).await,
             };
             if checked.is_subscription {
                 let mut stream = schema.execute_stream(request);

@@ -34,4 +34,6 @@ pub struct Viewer {
     pub role: Role,
     /// Their account, once the bank has opened it.
     pub iban: Option<String>,
+    /// Its token, sealed.
+    pub token_ciphertext: Option<Vec<u8>>,
 }

@@ -6,9 +6,8 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -18,6 +17,10 @@ use crate::error::Error;
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+const SALT_BYTES: usize = 16;
+/// Room asked for, of which a hash touches its 19 MiB: what is larger than 32 MiB is always
+/// mapped and given back by glibc's allocator, while smaller blocks of this kind pile up.
+const RESERVED_KIB: usize = 33 * 1024;
 /// Hashes waiting; beyond it the caller is told to come back.
 const WAITING_MAX: usize = 32;
 /// Seconds after which a caller who found the queue full may try again.
@@ -130,19 +133,52 @@ fn work(queue: &Receiver<Job>, nobody: &str) {
 }
 
 fn hash(password: &[u8]) -> Result<String, Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::PasswordHash(error.to_string());
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| failed(&error))?;
-    let mut salt = [0; 16];
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(failed)?;
+    let mut salt = [0; SALT_BYTES];
     getrandom::fill(&mut salt).map_err(Error::Random)?;
-    let hash: PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_with_salt(password, &salt)
-        .map_err(|error| failed(&error))?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(failed)?,
+        salt: Some(Salt::new(&salt).map_err(failed)?),
+        hash: Some(compute(password, &salt, params).map_err(failed)?),
+    };
     Ok(hash.to_string())
 }
 
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::PasswordHash(error.to_string())
+}
+
 fn verify(password: &[u8], stored: &str) -> bool {
-    PasswordHash::new(stored)
-        .is_ok_and(|stored| Argon2::default().verify_password(password, &stored).is_ok())
+    let Ok(stored) = PasswordHash::new(stored) else {
+        return false;
+    };
+    let (Ok(params), Some(salt), Some(hash)) =
+        (Params::try_from(&stored), stored.salt, stored.hash)
+    else {
+        return false;
+    };
+    // Outputs compare in constant time.
+    params.m_cost() <= MEMORY_KIB
+        && compute(password, &salt, params).is_ok_and(|computed| computed == hash)
+}
+
+fn compute(
+    password: &[u8],
+    salt: &[u8],
+    params: Params,
+) -> Result<Output, argon2::password_hash::Error> {
+    let mut memory: Vec<Block> = Vec::with_capacity(RESERVED_KIB);
+    memory.resize(params.block_count(), Block::new());
+    let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
+        password,
+        salt,
+        &mut out,
+        &mut memory,
+    )?;
+    Ok(Output::new(&out)?)
 }
 
 #[cfg(test)]

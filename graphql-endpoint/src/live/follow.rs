@@ -71,7 +71,10 @@ pub async fn follow(
     })?;
     // After subscribing: whatever the tail handed out before is below this.
     let target = hub.tail().ok_or_else(|| {
-        Refusal::new(Code::Unavailable, "live updates are starting; try again soon")
+        Refusal::new(
+            Code::Unavailable,
+            "live updates are starting; try again soon",
+        )
     })?;
     let (last, claimed) = match request.start {
         Start::After(version) => (version, Some(version)),
@@ -127,7 +130,7 @@ struct Follower {
 impl Follower {
     async fn next(&mut self) -> Option<Result<Change, Refusal>> {
         loop {
-            while let Some(change) = self.join.next() {
+            while let Some(change) = self.join.give() {
                 self.pause = RETRY_FIRST;
                 if self.filter.lets_pass(&change) {
                     return Some(Ok(change));
@@ -150,7 +153,7 @@ impl Follower {
     /// Waits for, or fetches, whatever may let the stream go on.
     async fn advance(&mut self) -> Result<(), Refusal> {
         if self.subscription.missed() {
-            self.aim_at(self.hub.tail().unwrap_or_default());
+            self.aim_at_tail();
         }
         self.subscription.reads_store(self.is_behind());
         if !self.is_behind() {
@@ -177,9 +180,13 @@ impl Follower {
             return Ok(());
         }
         self.mind_the_gap();
-        let pause = self.pause;
-        self.pause = (pause * 2).min(RETRY_MAX);
-        self.wait_live(Some(pause)).await
+        let until = tokio::time::Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(RETRY_MAX);
+        // What is live meanwhile is taken in, but asks the read model no more often.
+        while tokio::time::Instant::now() < until && !self.join.has_next() {
+            self.wait_live(Some(until)).await?;
+        }
+        Ok(())
     }
 
     /// One page from the read model. How far it has come is asked first, so that the rows
@@ -195,13 +202,18 @@ impl Follower {
             None => false,
         };
         let after = self.join.last();
-        let rows = self.store.transactions_after(&self.iban, after, PAGE).await?;
+        let rows = self
+            .store
+            .transactions_after(&self.iban, after, PAGE)
+            .await?;
         let is_last_page = i64::try_from(rows.len()).is_ok_and(|rows| rows < PAGE);
+        let mut all_fit = true;
         for row in rows {
-            // Without room it is read again with the next page.
-            let _ = self.join.take(row);
+            all_fit &= self.join.take(row);
         }
-        if reached && is_last_page {
+        if !all_fit {
+            self.aim_at_tail();
+        } else if reached && is_last_page {
             self.target = None;
         }
         Ok(())
@@ -218,31 +230,39 @@ impl Follower {
         Ok(())
     }
 
+    /// A hole the read model has as well, although it has read past it and answers, is
+    /// waited for and then left behind.
     fn mind_the_gap(&mut self) {
-        if !self.join.has_gap() {
+        if !self.join.has_gap() || self.target.is_some() || self.away_since.is_some() {
             self.gap_since = None;
             return;
         }
         let since = *self.gap_since.get_or_insert_with(Instant::now);
         if since.elapsed() > GAP_PATIENCE {
-            warn!(iban = self.iban, after = self.join.last(), "a version is missing, going on");
+            warn!(
+                iban = self.iban,
+                after = self.join.last(),
+                "a version is missing, going on"
+            );
             self.join.skip_gap();
             self.gap_since = None;
         }
     }
 
-    async fn wait_live(&mut self, at_most: Option<Duration>) -> Result<(), Refusal> {
+    async fn wait_live(&mut self, until: Option<tokio::time::Instant>) -> Result<(), Refusal> {
         let pause = async {
-            match at_most {
-                Some(pause) => tokio::time::sleep(pause).await,
+            match until {
+                Some(until) => tokio::time::sleep_until(until).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             live = self.subscription.next() => match live {
                 Some(Live::Change(change)) => {
-                    if !self.join.take(Change::clone(&change)) {
-                        self.aim_at(self.hub.tail().unwrap_or_default());
+                    let had_gap = self.join.has_gap();
+                    let fits = self.join.take(Change::clone(&change));
+                    if !fits || (self.join.has_gap() && !had_gap) {
+                        self.aim_at_tail();
                     }
                     Ok(())
                 }
@@ -260,6 +280,10 @@ impl Follower {
         }
     }
 
+    fn aim_at_tail(&mut self) {
+        self.aim_at(self.hub.tail().unwrap_or_default());
+    }
+
     fn aim_at(&mut self, further: Reached) {
         let target = self.target.get_or_insert_default();
         for (partition, offset) in further {
@@ -273,7 +297,10 @@ impl Follower {
             return Ok(());
         };
         match self.store.viewer(session).await {
-            Ok(None) => Err(Refusal::new(Code::Unauthenticated, "your session has ended")),
+            Ok(None) => Err(Refusal::new(
+                Code::Unauthenticated,
+                "your session has ended",
+            )),
             // A database that is away says nothing about the session.
             Ok(Some(_)) | Err(_) => Ok(()),
         }

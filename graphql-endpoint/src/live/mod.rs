@@ -130,8 +130,11 @@ impl Tail {
             Fact::TransferConfirmed { command_id } => {
                 self.waiters.tell(command_id, &Outcome::Confirmed);
             }
-            Fact::AccountRefused { command_id, reason }
-            | Fact::TransferRefused { command_id, reason } => {
+            Fact::AccountRefused { command_id, reason } => {
+                self.waiters
+                    .tell(command_id, &Outcome::AccountRefused(reason));
+            }
+            Fact::TransferRefused { command_id, reason } => {
                 self.waiters.tell(command_id, &Outcome::Refused(reason));
             }
         }
@@ -153,7 +156,11 @@ impl Tail {
     async fn read(&self, consumed: &Consumed) -> Option<topology::Record> {
         let mut told = false;
         loop {
-            match self.codec.decode(consumed.topic, consumed.value.as_deref()).await {
+            match self
+                .codec
+                .decode(consumed.topic, consumed.value.as_deref())
+                .await
+            {
                 Ok(record) => return Some(record),
                 Err(DecodeError::Undecodable { .. }) => return None,
                 Err(error) if !told => {

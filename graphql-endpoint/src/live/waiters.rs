@@ -1,13 +1,17 @@
 //! Requests that wait for the outcome of their command: bounded, each told once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use topology::{CommandId, Token};
 
+use crate::store::commands::CommandState;
+
 /// Requests that may wait at once.
 pub const WAITERS_MAX: usize = 8_192;
+/// Outcomes remembered for those who ask again before the read model knows.
+const DECIDED_MAX: usize = 4_096;
 
 /// What the bank said to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,17 +25,40 @@ pub enum Outcome {
         /// Whether a person asked.
         is_manual: bool,
     },
+    /// No account was opened, and why.
+    AccountRefused(String),
     /// The money moved.
     Confirmed,
-    /// No, and why.
+    /// The money did not move, and why.
     Refused(String),
 }
 
 type Waiting = HashMap<CommandId, Vec<(u64, oneshot::Sender<Outcome>)>>;
 
+/// The newest outcomes that somebody waited for.
+#[derive(Default)]
+struct Decided {
+    states: HashMap<CommandId, CommandState>,
+    order: VecDeque<CommandId>,
+}
+
+impl Decided {
+    fn remember(&mut self, command_id: CommandId, state: CommandState) {
+        if self.states.insert(command_id, state).is_none() {
+            self.order.push_back(command_id);
+        }
+        if self.order.len() > DECIDED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.states.remove(&oldest);
+        }
+    }
+}
+
 /// All that wait in this instance.
 pub struct Waiters {
     waiting: Mutex<(u64, Waiting)>,
+    decided: Mutex<Decided>,
     slots: Arc<Semaphore>,
 }
 
@@ -47,6 +74,7 @@ impl Waiters {
     pub fn with_room_for(waiters: usize) -> Waiters {
         Waiters {
             waiting: Mutex::default(),
+            decided: Mutex::default(),
             slots: Arc::new(Semaphore::new(waiters)),
         }
     }
@@ -59,7 +87,11 @@ impl Waiters {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.0 = waiting.0.wrapping_add(1);
         let number = waiting.0;
-        waiting.1.entry(command_id).or_default().push((number, sender));
+        waiting
+            .1
+            .entry(command_id)
+            .or_default()
+            .push((number, sender));
         Some(Waiter {
             waiters: Arc::clone(self),
             command_id,
@@ -77,10 +109,33 @@ impl Waiters {
             .unwrap_or_else(PoisonError::into_inner)
             .1
             .remove(&command_id);
-        for (_, sender) in told.into_iter().flatten() {
+        let Some(told) = told else { return };
+        let state = match outcome {
+            Outcome::Confirmed => Some(CommandState::Confirmed),
+            Outcome::Refused(said) => Some(CommandState::Rejected(said.clone())),
+            Outcome::AccountOpened { .. } | Outcome::AccountRefused(_) => None,
+        };
+        if let Some(state) = state {
+            self.decided
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remember(command_id, state);
+        }
+        for (_, sender) in told {
             // Who has gone needs no answer.
             let _ = sender.send(outcome.clone());
         }
+    }
+
+    /// What was lately told of a command: the read model may not know it yet.
+    #[must_use]
+    pub fn decided(&self, command_id: CommandId) -> Option<CommandState> {
+        self.decided
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .states
+            .get(&command_id)
+            .cloned()
     }
 
     /// Whether nobody waits.
@@ -150,6 +205,20 @@ mod tests {
         assert!(!waiters.is_empty());
         drop(other);
         assert!(waiters.is_empty());
+    }
+
+    #[test]
+    fn outcomes_told_are_remembered_for_a_while_and_others_are_not() {
+        let waiters = Arc::new(Waiters::default());
+        let number = |number: usize| CommandId::from_bytes((number as u128).to_be_bytes());
+        waiters.tell(number(1), &Outcome::Confirmed);
+        assert_eq!(waiters.decided(number(1)), None);
+        for command in 1..=DECIDED_MAX + 1 {
+            let _waiter = waiters.register(number(command)).unwrap();
+            waiters.tell(number(command), &Outcome::Confirmed);
+        }
+        assert_eq!(waiters.decided(number(1)), None);
+        assert_eq!(waiters.decided(number(2)), Some(CommandState::Confirmed));
     }
 
     #[test]

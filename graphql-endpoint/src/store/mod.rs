@@ -134,9 +134,9 @@ impl Store {
             // Asks a table, so that a database without its migrations is not "up".
             let asked = statement("SELECT count(*) AS number FROM projection_offset");
             let answer = self.row::<Number>(asked).await;
-            let up = answer.as_ref().is_ok_and(|row| {
-                row.as_ref().is_some_and(|row| row.number >= 0)
-            });
+            let up = answer
+                .as_ref()
+                .is_ok_and(|row| row.as_ref().is_some_and(|row| row.number >= 0));
             let was_up = self.up.swap(up, Ordering::Relaxed);
             match answer {
                 Err(error) if was_up || !told_away => {

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::result::Error as DieselError;
-use diesel::sql_types::{
-    Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid,
-};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use topology::consumer::Position;
 use topology::{Topic, Topics};
@@ -155,9 +153,7 @@ impl Store {
     pub async fn apply(&self, items: &[Item]) -> Result<Applied, Error> {
         let mut connection = self.connection().await?;
         let outcome = connection
-            .transaction::<_, RolledBack, _>(async |connection| {
-                apply(connection, items).await
-            })
+            .transaction::<_, RolledBack, _>(async |connection| apply(connection, items).await)
             .await;
         match outcome {
             Ok(()) => Ok(Applied::Done),
@@ -241,12 +237,16 @@ async fn stored_versions(
     if ibans.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let rows: Vec<VersionRow> =
-        statement("SELECT iban, version FROM account WHERE iban = ANY (?) ORDER BY iban FOR UPDATE")
-            .bind::<Array<Text>, _>(ibans.into_iter().collect::<Vec<_>>())
-            .load(connection)
-            .await?;
-    Ok(rows.into_iter().map(|row| (row.iban, row.version)).collect())
+    let rows: Vec<VersionRow> = statement(
+        "SELECT iban, version FROM account WHERE iban = ANY (?) ORDER BY iban FOR UPDATE",
+    )
+    .bind::<Array<Text>, _>(ibans.into_iter().collect::<Vec<_>>())
+    .load(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.iban, row.version))
+        .collect())
 }
 
 /// The batch's changes, each with its number: records of the 2019 form get the next one
@@ -288,7 +288,11 @@ async fn insert_changes(
     .bind::<Array<BigInt>, _>(column(()).map(|it| it.new_balance.0).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(column(()).map(|it| it.changed_by.0).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(column(()).map(|it| it.from_to.clone()).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(column(()).map(|it| it.description.clone()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(
+        column(())
+            .map(|it| it.description.clone())
+            .collect::<Vec<_>>(),
+    )
     .bind::<Array<Nullable<SqlUuid>>, _>(
         column(())
             .map(|it| it.command_id.map(|id| id.0))
@@ -382,7 +386,12 @@ async fn update_accounts(
             .map(|iban| (*iban).to_owned())
             .collect::<Vec<_>>(),
     )
-    .bind::<Array<BigInt>, _>(latest.values().map(|it| it.new_balance.0).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(
+        latest
+            .values()
+            .map(|it| it.new_balance.0)
+            .collect::<Vec<_>>(),
+    )
     .bind::<Array<BigInt>, _>(latest.values().map(|it| it.version).collect::<Vec<_>>())
     .bind::<Array<Timestamptz>, _>(times)
     .execute(connection)

@@ -16,6 +16,8 @@ struct ViewerRow {
     role: String,
     #[diesel(sql_type = Nullable<Text>)]
     iban: Option<String>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    token_ciphertext: Option<Vec<u8>>,
 }
 
 pub(super) fn role_of(text: &str) -> Role {
@@ -33,7 +35,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn viewer(&self, token: &SessionToken) -> Result<Option<Viewer>, Error> {
         let asked = statement(
-            "SELECT customer.user_name, customer.role, customer.iban
+            "SELECT customer.user_name, customer.role, customer.iban, customer.token_ciphertext
              FROM session JOIN customer USING (user_name)
              WHERE session.token_hash = ? AND session.expires_at > now()",
         )
@@ -43,6 +45,7 @@ impl Store {
             user_name: row.user_name,
             role: role_of(&row.role),
             iban: row.iban,
+            token_ciphertext: row.token_ciphertext,
         }))
     }
 
@@ -72,8 +75,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn close_session(&self, token: &SessionToken) -> Result<(), Error> {
         self.execute(
-            statement("DELETE FROM session WHERE token_hash = ?")
-                .bind::<Binary, _>(token.digest()),
+            statement("DELETE FROM session WHERE token_hash = ?").bind::<Binary, _>(token.digest()),
         )
         .await?;
         Ok(())
