@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use diesel_async::AsyncPgConnection;
 use rdkafka::error::KafkaError;
 use tokio_util::sync::CancellationToken;
 use topology::consumer::{BatchConsumer, ConsumeError, Consumed, Source};
@@ -135,6 +136,7 @@ async fn work(config: Config, readiness: Readiness, stop: CancellationToken) -> 
         key,
         owner: Arc::clone(&handler.owner),
         emitter: emitter.clone(),
+        connection: None,
     };
     orphans.adopt_once().await?;
     let orphans = tokio::spawn(orphans.run(stop.clone()));
@@ -163,6 +165,8 @@ struct Orphans {
     key: HandlerKey,
     owner: Arc<AtomicI64>,
     emitter: Emitter,
+    /// Kept open: a connection a second would cost more than all the rest at idle.
+    connection: Option<AsyncPgConnection>,
 }
 
 impl Orphans {
@@ -178,13 +182,21 @@ impl Orphans {
     async fn adopt_once(&mut self) -> Result<(), Error> {
         let mut backoff = Backoff::new("looking for orphaned debts");
         let adopted = loop {
-            let mut connection =
-                connect_cold(&self.database_url, "connecting for orphaned debts").await;
+            let connection = match &mut self.connection {
+                Some(open) => open,
+                none => {
+                    let what = "connecting for orphaned debts";
+                    none.insert(connect_cold(&self.database_url, what).await)
+                }
+            };
             let me = self.owner.load(Ordering::Relaxed);
             let in_flight = self.emitter.in_flight().snapshot();
-            match debts::adopt_orphans(&mut connection, me, &in_flight, &self.key).await {
+            match debts::adopt_orphans(connection, me, &in_flight, &self.key).await {
                 Ok(adopted) => break adopted,
-                Err(DebtError::Database(error)) => backoff.wait(&error).await,
+                Err(DebtError::Database(error)) => {
+                    self.connection = None;
+                    backoff.wait(&error).await;
+                }
                 Err(damaged) => return Err(damaged.into()),
             }
         };
