@@ -97,7 +97,7 @@ pub async fn apply(config: &Config) -> Result<Plan, SynchronizerError> {
         let actual = world.read().await?;
         let plan = plan::plan(&world.desired, &actual).map_err(SynchronizerError::Drift)?;
         if plan.is_empty() {
-            info!(NOTHING_TO_DO);
+            info!("{NOTHING_TO_DO}");
             return Ok(plan);
         }
         let failures = world.execute(&plan).await;

@@ -1,5 +1,4 @@
 //! What holds for every record, not only for the golden ones.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
