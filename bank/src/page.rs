@@ -34,6 +34,9 @@ pub(crate) fn assemble(workspace: &Workspace) -> anyhow::Result<()> {
         .out_name("app")
         .web(true)?
         .typescript(false)
+        // Names of functions are for debuggers, and more than half of the bytes.
+        .remove_name_section(true)
+        .remove_producers_section(true)
         .generate(&fresh)
         .with_context(|| format!("cannot make the page from {}", module.display()))?;
     for (from, relative) in files_below(&assets)? {

@@ -85,6 +85,8 @@ fn check_document(document: &ExecutableDocument, chosen: Option<&str>) -> Result
         }
         let is_chosen = match &document.operations {
             DocumentOperations::Single(_) => true,
+            // A named operation counts here even when it is alone: then it need not be chosen.
+            DocumentOperations::Multiple(all) if chosen.is_none() => all.len() == 1,
             DocumentOperations::Multiple(_) => name.map(Name::as_str) == chosen,
         };
         is_subscription |= is_chosen && operation.node.ty == OperationType::Subscription;
@@ -210,6 +212,13 @@ mod tests {
         let start = Instant::now();
         assert_eq!(code(&query), Some(Code::TooComplex));
         assert!(start.elapsed() < Duration::from_millis(50));
+    }
+
+    #[test]
+    fn a_named_operation_that_stands_alone_need_not_be_chosen() {
+        let checked = check(&mut Request::new("subscription Live { a { b } }"));
+        let is_subscription = true;
+        assert_eq!(checked, Ok(Checked { is_subscription }));
     }
 
     #[test]
