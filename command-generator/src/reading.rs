@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use topology::consumer::Consumed;
 use topology::producer::{Delivery, Outgoing, Producer};
-use topology::{Codec, DecodeError, Record, Topic, Topics};
+use topology::{Codec, DecodeError, Record, Topic, Topics, dead_letters};
 use tracing::{info, warn};
 
 use crate::error::GeneratorError;
@@ -60,13 +60,7 @@ pub(crate) async fn put_aside(
         partition, offset, ..
     } = consumed;
     warn!(topic, partition, offset, reason, detail, "put aside");
-    let headers = [
-        ("source_topic", topic),
-        ("source_partition", partition.to_string()),
-        ("source_offset", offset.to_string()),
-        ("reason", (*reason).to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.into_bytes()));
+    let headers = dead_letters::headers(topics, consumed, reason);
     let delivery = producer
         .send(Outgoing {
             topic: Topic::DeadLetters,

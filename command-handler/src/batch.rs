@@ -8,7 +8,9 @@ use topology::records::{
     AccountCreationConfirmed, AccountCreationFailed, AccountType, BalanceChanged, ChangeIdentity,
     MoneyTransferConfirmed, MoneyTransferFailed,
 };
-use topology::{Cents, Codec, CommandId, EncodeError, Iban, Record, Token, Topic};
+use topology::{
+    Cents, Codec, CommandId, EncodeError, Iban, Record, Token, Topic, Topics, dead_letters,
+};
 
 use crate::domain::{
     Account, Accounts, Command, Event, Facts, Party, Rejection, Transfer, decide, evolve,
@@ -129,6 +131,17 @@ pub struct Plan {
     pub offsets: Vec<OffsetMove>,
 }
 
+/// What planning needs beside the records and the books.
+#[derive(Clone, Copy)]
+pub struct Tools<'a> {
+    /// Derives account numbers and tokens.
+    pub key: &'a HandlerKey,
+    /// Writes records.
+    pub codec: &'a Codec,
+    /// Names where a dead letter came from.
+    pub topics: &'a Topics,
+}
+
 /// The account numbers the books must be asked for, and locked, before deciding.
 #[must_use]
 pub fn touched_ibans(items: &[Item], key: &HandlerKey) -> Vec<Iban> {
@@ -165,14 +178,12 @@ pub fn plan(
     items: &[Item],
     accounts: Accounts,
     priors: HashMap<CommandId, Prior>,
-    key: &HandlerKey,
-    codec: &Codec,
+    tools: Tools<'_>,
 ) -> Result<Plan, EncodeError> {
     let mut planner = Planner {
         accounts,
         priors,
-        key,
-        codec,
+        tools,
         changed: BTreeSet::new(),
         plan: Plan::default(),
     };
@@ -185,8 +196,7 @@ pub fn plan(
 struct Planner<'a> {
     accounts: Accounts,
     priors: HashMap<CommandId, Prior>,
-    key: &'a HandlerKey,
-    codec: &'a Codec,
+    tools: Tools<'a>,
     changed: BTreeSet<Iban>,
     plan: Plan,
 }
@@ -221,8 +231,8 @@ impl Planner<'_> {
     fn decide(&mut self, request: &Request, record: &Consumed) -> Result<(), EncodeError> {
         let facts = match request.command {
             Command::OpenAccount => Facts {
-                iban_candidates: self.key.iban_candidates(request.id),
-                new_token_digest: Some(keys::digest(&self.key.token(request.id))),
+                iban_candidates: self.tools.key.iban_candidates(request.id),
+                new_token_digest: Some(keys::digest(&self.tools.key.token(request.id))),
             },
             Command::Transfer(_) => Facts::default(),
         };
@@ -235,7 +245,7 @@ impl Planner<'_> {
                 self.record_event(request, record, event, &mut frames)?;
             }
         }
-        let (kind, answer) = answer(request, &decision, self.key);
+        let (kind, answer) = answer(request, &decision, self.tools.key);
         frames.push(self.answer_frame(request, &answer)?);
         let source = Source::of(record);
         self.priors.insert(
@@ -302,7 +312,7 @@ impl Planner<'_> {
                             command_id: request.id,
                             occurred_at_us: record.timestamp_ms.saturating_mul(1_000),
                         };
-                        frames.push(balance_changed(self.codec, &change)?);
+                        frames.push(balance_changed(self.tools.codec, &change)?);
                         self.changed.insert(account.iban.clone());
                     }
                 }
@@ -316,7 +326,7 @@ impl Planner<'_> {
             Command::OpenAccount => Topic::AccountCreationFeedback,
             Command::Transfer(_) => Topic::MoneyTransferFeedback,
         };
-        let value = self.codec.encode(topic, answer)?;
+        let value = self.tools.codec.encode(topic, answer)?;
         let token_at = match answer {
             Record::AccountCreationConfirmed(confirmed) => {
                 find(&value, confirmed.token.expose().as_bytes())
@@ -333,7 +343,7 @@ impl Planner<'_> {
     }
 
     fn dead_letter(&mut self, record: &Consumed, reason: &str) {
-        let frame = dead_letter(record, reason);
+        let frame = dead_letter(self.tools.topics, record, reason);
         self.plan.dead_letters.push(frame.clone());
         self.plan.frames.push(frame);
     }
@@ -434,18 +444,12 @@ pub(crate) fn balance_changed(codec: &Codec, change: &Change<'_>) -> Result<Fram
     })
 }
 
-fn dead_letter(record: &Consumed, reason: &str) -> Frame {
-    let header = |name: &str, value: String| (name.to_owned(), value.into_bytes());
+fn dead_letter(topics: &Topics, record: &Consumed, reason: &str) -> Frame {
     Frame {
         topic: Topic::DeadLetters,
         key: record.key.clone().unwrap_or_default(),
         value: record.value.clone(),
-        headers: vec![
-            header("source_topic", record.topic.definition().name.to_owned()),
-            header("source_partition", record.partition.to_string()),
-            header("source_offset", record.offset.to_string()),
-            header("reason", reason.to_owned()),
-        ],
+        headers: dead_letters::headers(topics, record, reason),
         token_at: None,
     }
 }

@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 use topology::consumer::{BatchConsumer, ConsumeError, Consumed, Source};
 use topology::operations::{self, Readiness};
 use topology::producer::Producer;
-use topology::{Codec, DecodeError, EncodeError, Topic};
+use topology::{Codec, DecodeError, EncodeError, Topic, Topics};
 use tracing::{debug, error, info, warn};
 
-use crate::batch::{self, Item, OffsetMove, Plan};
+use crate::batch::{self, Item, OffsetMove, Plan, Tools};
 use crate::config::Config;
 use crate::emission::{self, Debt, EmissionError, Emitter};
 use crate::keys::HandlerKey;
@@ -118,6 +118,7 @@ async fn work(config: Config, readiness: Readiness, stop: CancellationToken) -> 
         database_url: config.database_url.clone(),
         key: key.clone(),
         codec,
+        topics,
         books: None,
         owner: Arc::new(AtomicI64::new(0)),
         connected: Arc::new(AtomicBool::new(false)),
@@ -217,6 +218,7 @@ struct Handler {
     database_url: String,
     key: HandlerKey,
     codec: Arc<Codec>,
+    topics: Topics,
     books: Option<Books>,
     owner: Arc<AtomicI64>,
     connected: Arc<AtomicBool>,
@@ -336,10 +338,16 @@ impl Handler {
         let ids = batch::command_ids(items);
         let key = self.key.clone();
         let codec = Arc::clone(&self.codec);
+        let topics = self.topics.clone();
         let books = self.books().await;
         let written = async {
             let snapshot = books.begin(&ibans, &ids, &key).await?;
-            let plan = batch::plan(items, snapshot.accounts, snapshot.priors, &key, &codec)?;
+            let tools = Tools {
+                key: &key,
+                codec: &codec,
+                topics: &topics,
+            };
+            let plan = batch::plan(items, snapshot.accounts, snapshot.priors, tools)?;
             let debt = books.commit(&plan).await?;
             let Plan {
                 offsets, frames, ..

@@ -1,8 +1,10 @@
 //! The books against a real PostgreSQL: what two instances, zombies and deaths may do.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::HashSet;
 
-use command_handler::batch::{self, Item, Plan, Source};
+use command_handler::batch::{self, Item, Plan, Source, Tools};
 use command_handler::domain::{Command, Transfer};
 use command_handler::frames::Frame;
 use command_handler::keys::{self, HandlerKey};
@@ -16,7 +18,7 @@ use local_cluster::testing;
 use tokio_postgres::NoTls;
 use topology::consumer::{Consumed, Positions};
 use topology::records::RecordKind as Kind;
-use topology::{Cents, Codec, CommandId, Iban, Token, Topic};
+use topology::{Cents, Codec, CommandId, Iban, Token, Topic, Topics};
 
 const SCHEMA: &str =
     include_str!("../../synchronizer/migrations/command_handler/2026-11-21-000000_books/up.sql");
@@ -116,7 +118,12 @@ impl Given {
         let ibans = batch::touched_ibans(items, &self.key);
         let ids = batch::command_ids(items);
         let known = books.begin(&ibans, &ids, &self.key).await?;
-        let plan = batch::plan(items, known.accounts, known.priors, &self.key, &self.codec);
+        let tools = Tools {
+            key: &self.key,
+            codec: &self.codec,
+            topics: &Topics::default(),
+        };
+        let plan = batch::plan(items, known.accounts, known.priors, tools);
         Ok(plan.unwrap())
     }
 

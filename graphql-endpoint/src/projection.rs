@@ -16,7 +16,7 @@ use topology::kafka::KafkaConfig;
 use topology::operations::Readiness;
 use topology::producer::{Outgoing, Producer};
 use topology::service::chain;
-use topology::{Codec, DecodeError, Topic};
+use topology::{Codec, DecodeError, Topic, dead_letters};
 use tracing::{info, warn};
 
 use crate::error::Error;
@@ -239,16 +239,7 @@ impl Projection {
             detail,
             "dead letter"
         );
-        let headers = [
-            ("source_topic", topic.into_bytes()),
-            (
-                "source_partition",
-                consumed.partition.to_string().into_bytes(),
-            ),
-            ("source_offset", consumed.offset.to_string().into_bytes()),
-            ("reason", reason.as_bytes().to_vec()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value));
+        let headers = dead_letters::headers(&kafka.topics(), consumed, reason);
         self.producer
             .send(Outgoing {
                 topic: Topic::DeadLetters,

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`money`], [`iban`], [`identity`] (types that carry rules),
 //! [`topics`] and [`records`] (what is on the wire), [`schemas`] and [`codec`]
-//! (how it becomes bytes), [`kafka`], [`consumer`] and [`producer`] (how it travels),
+//! (how it becomes bytes), [`kafka`], [`consumer`], [`producer`] and [`dead_letters`] (how it travels),
 //! [`config`], [`telemetry`], [`shutdown`], [`operations`] and [`service`]
 //! (what every program needs to be started, watched and stopped).
 
@@ -29,6 +29,8 @@ pub mod kafka;
 pub mod consumer;
 
 pub mod producer;
+
+pub mod dead_letters;
 
 pub mod config;
 

@@ -80,7 +80,12 @@ fn pay(offset: i64, id: u8, amount: i64) -> Item {
 }
 
 fn when(items: &[Item], priors: HashMap<CommandId, Prior>) -> Plan {
-    plan(items, given(), priors, &key(), &codec()).unwrap()
+    let tools = Tools {
+        key: &key(),
+        codec: &codec(),
+        topics: &Topics::default(),
+    };
+    plan(items, given(), priors, tools).unwrap()
 }
 
 fn topics(plan: &Plan) -> Vec<Topic> {
@@ -161,6 +166,8 @@ fn a_used_id_with_other_content_changes_nothing_and_the_first_answer_stands() {
         String::from_utf8(value.clone()).unwrap()
     };
     assert_eq!(header("reason"), IDEMPOTENCY_CONFLICT);
+    assert_eq!(header("source_topic"), "confirm_money_transfer");
+    assert_eq!(header("source_partition"), "4");
     assert_eq!(header("source_offset"), "1");
     assert_eq!(letter.value.as_deref(), Some(b"value".as_slice()));
     assert_eq!(plan.frames[4..], plan.outcomes[0].frames);

@@ -50,7 +50,7 @@ fn a_transfer_is_answered_by_the_first_rule_that_applies() {
     let unknown = iban(9).to_string();
     let (one, two, unknown) = (one.as_str(), two.as_str(), unknown.as_str());
     let spaced = format!("{} {}", &two[..4], &two[4..]).to_lowercase();
-    let wrong_digits = two.replace("NL", "NL").replacen(&two[2..4], "00", 1);
+    let wrong_digits = two.replacen(&two[2..4], "00", 1);
     let long_name = "x".repeat(141);
     let moved = |one, two| Ok((Cents(one), Cents(two)));
     let max = TRANSFER_MAX.0;
