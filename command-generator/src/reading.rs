@@ -1,16 +1,11 @@
 //! From what was read to what it says; what cannot be understood goes to dead letters.
 
-use std::time::Duration;
-
 use topology::consumer::Consumed;
 use topology::producer::{Delivery, Outgoing, Producer};
-use topology::{Codec, DecodeError, Record, Topic, Topics, dead_letters};
-use tracing::{info, warn};
+use topology::{Backoff, Codec, DecodeError, Record, Topic, Topics, dead_letters};
+use tracing::warn;
 
 use crate::error::GeneratorError;
-
-/// Pause before the registry is asked again.
-const REGISTRY_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a record is of no use, in a word and in more.
 #[derive(Debug)]
@@ -21,28 +16,20 @@ pub(crate) struct Useless {
 
 /// Reads a record, waiting for the registry as long as it takes.
 pub(crate) async fn decode(codec: &Codec, consumed: &Consumed) -> Result<Record, Useless> {
-    let mut told = false;
+    let mut backoff = Backoff::new("asking the schema registry");
     loop {
         match codec
             .decode(consumed.topic, consumed.value.as_deref())
             .await
         {
             Ok(record) => {
-                if told {
-                    info!("schema registry is back");
-                }
+                backoff.succeeded();
                 return Ok(record);
             }
             Err(DecodeError::Undecodable { reason, detail }) => {
                 return Err(Useless { reason, detail });
             }
-            Err(error @ DecodeError::Registry { .. }) => {
-                if !told {
-                    warn!(error = topology::service::chain(&error), "waiting");
-                    told = true;
-                }
-                tokio::time::sleep(REGISTRY_RETRY_PAUSE).await;
-            }
+            Err(error @ DecodeError::Registry { .. }) => backoff.wait(&error).await,
         }
     }
 }

@@ -12,10 +12,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
+use topology::Backoff;
 use topology::producer::{Delivery, Outgoing, Producer, SendError};
 
 use crate::frames::Frame;
-use crate::store::{Backoff, connect_cold, debts};
+use crate::store::{connect_cold, debts};
 
 /// Debts handed over and not yet with the producer.
 const QUEUE_MAX: usize = 4;
@@ -128,8 +129,8 @@ async fn emit(
             debt = debts.recv(), if open && window.len() < WINDOW_MAX => match debt {
                 None => open = false,
                 Some(debt) => {
-                    let deliveries = hand_over(&producer, &debt).await?;
-                    window.push(acknowledged(debt.id, deliveries));
+                    let delivery = hand_over(&producer, &debt).await?;
+                    window.push(acknowledged(debt.id, delivery));
                 }
             },
             Some(done) = window.next(), if !window.is_empty() => {
@@ -141,26 +142,22 @@ async fn emit(
     Ok(())
 }
 
-async fn hand_over(producer: &Producer, debt: &Debt) -> Result<Vec<Delivery>, SendError> {
-    let mut deliveries = Vec::with_capacity(debt.frames.len());
-    for frame in &debt.frames {
-        let delivery = producer
-            .send(Outgoing {
-                topic: frame.topic,
-                key: &frame.key,
-                value: frame.value.as_deref(),
-                headers: &frame.headers,
-            })
-            .await?;
-        deliveries.push(delivery);
-    }
-    Ok(deliveries)
+async fn hand_over(producer: &Producer, debt: &Debt) -> Result<Delivery, SendError> {
+    let records: Vec<Outgoing<'_>> = debt
+        .frames
+        .iter()
+        .map(|frame| Outgoing {
+            topic: frame.topic,
+            key: &frame.key,
+            value: frame.value.as_deref(),
+            headers: &frame.headers,
+        })
+        .collect();
+    producer.send_all(&records).await
 }
 
-async fn acknowledged(id: i64, deliveries: Vec<Delivery>) -> Result<i64, SendError> {
-    for delivery in deliveries {
-        delivery.wait().await?;
-    }
+async fn acknowledged(id: i64, delivery: Delivery) -> Result<i64, SendError> {
+    delivery.wait().await?;
     Ok(id)
 }
 

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use topology::consumer::{BatchConsumer, ConsumeError, Consumed, Source};
 use topology::operations::{self, Readiness};
 use topology::producer::Producer;
-use topology::{Codec, DecodeError, EncodeError, Topic, Topics};
+use topology::{Backoff, Codec, DecodeError, EncodeError, Topic, Topics};
 use tracing::{debug, error, info, warn};
 
 use crate::batch::{self, Item, OffsetMove, Plan, Tools};
@@ -34,9 +34,9 @@ use crate::keys::HandlerKey;
 use crate::opening::{self, OpeningError};
 use crate::request::Request;
 use crate::store::books::{Books, BooksError};
+use crate::store::connect_cold;
 use crate::store::debts::{self, DebtError};
 use crate::store::positions::BookedPositions;
-use crate::store::{Backoff, connect_cold};
 
 const NAME: &str = "command-handler";
 /// How often debts of dead instances are looked for.

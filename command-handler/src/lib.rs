@@ -7,9 +7,9 @@
 //!
 //! Reading order: [`domain`] (the rules, pure), [`request`] and [`keys`] (from record to
 //! command), [`batch`] (many commands decided in memory), [`store`] (the books),
-//! [`frames`] and [`emission`] (what is owed to the topics), [`opening`], and
-//! [`handler`], the loop that joins them, with what happens when it dies between any
-//! two steps.
+//! [`frames`] and [`emission`] (what is owed to the topics), [`opening`], [`restored`]
+//! (books that are older than the log), and [`handler`], the loop that joins them. What
+//! happens when it dies between any two [`steps`] is told in `docs/failure-modes.md`.
 
 pub mod domain;
 
@@ -27,9 +27,13 @@ pub mod emission;
 
 pub mod opening;
 
+pub mod restored;
+
+pub mod steps;
+
 pub mod handler;
 
 mod config;
 
 pub use config::Config;
-pub use handler::{Error, run};
+pub use handler::{Error, run, run_watched};

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::batch::{Change, LedgerEntry, Outcome, Plan, balance_changed};
 use crate::domain::{Account, Accounts, Event, LIMIT, Party, evolve};
 use crate::keys::{self, HandlerKey};
+use crate::steps::{Interrupted, Step, Steps};
 use crate::store::books::{Books, BooksError};
 
 /// What the company starts with: a million million euros, enough for any run of the
@@ -30,6 +31,9 @@ pub enum OpeningError {
     /// A fault of this program.
     #[error("could not encode the opening")]
     Encode(#[from] EncodeError),
+    /// A test wants it.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 /// Books the opening unless it is booked; gives the company the token it has now.
@@ -43,6 +47,7 @@ pub async fn book(
     token: &Token,
     key: &HandlerKey,
     codec: &Codec,
+    steps: &Steps,
 ) -> Result<Option<crate::emission::Debt>, OpeningError> {
     let company = Iban::company();
     let digest = keys::digest(token.expose());
@@ -73,8 +78,10 @@ pub async fn book(
         version: 0,
     };
     let plan = opening_plan(account, codec)?;
+    steps.pass(Step::OpeningDecided)?;
     let debt = books.commit(&plan).await?.ok_or(BooksError::NoDebt)?;
     info!(balance = %OPENING_BALANCE, "opened the books");
+    steps.pass(Step::OpeningCommitted)?;
     Ok(Some(crate::emission::Debt {
         id: debt,
         frames: plan.frames,

@@ -106,7 +106,8 @@ impl Commands {
         };
         let (key, record) = account_creation(id);
         let bytes = codec.encode(Topic::ConfirmAccountCreation, &record)?;
-        self.producer
+        let _delivery = self
+            .producer
             .send(Outgoing {
                 topic: Topic::ConfirmAccountCreation,
                 key: key.as_bytes(),

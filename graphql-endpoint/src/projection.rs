@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -15,9 +14,8 @@ use topology::consumer::{BatchConsumer, Consumed, Position, Positions, Positions
 use topology::kafka::KafkaConfig;
 use topology::operations::Readiness;
 use topology::producer::{Outgoing, Producer};
-use topology::service::chain;
-use topology::{Codec, DecodeError, Topic, dead_letters};
-use tracing::{info, warn};
+use topology::{Backoff, Codec, DecodeError, Topic, dead_letters};
+use tracing::warn;
 
 use crate::error::Error;
 use crate::facts::{Fact, understand};
@@ -35,8 +33,6 @@ const TOPICS: [Topic; 3] = [
 ];
 /// Records of a batch: enough to make a rebuild fast, small enough to stay short.
 const RECORDS_MAX: usize = 512;
-const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(2);
 /// Name of its condition of readiness.
 pub const CONDITION: &str = "projection";
 
@@ -52,36 +48,6 @@ pub struct Projection {
     pub vault: Arc<TokenVault>,
 }
 
-/// A pause that grows, and a word said once.
-struct Patience {
-    pause: Duration,
-    told: bool,
-}
-
-impl Patience {
-    fn new() -> Patience {
-        Patience {
-            pause: RETRY_FIRST,
-            told: false,
-        }
-    }
-
-    async fn wait(&mut self, what: &str, error: &(dyn std::error::Error + Sync)) {
-        if !self.told {
-            warn!(error = chain(error), "{what}, waiting");
-            self.told = true;
-        }
-        tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(RETRY_MAX);
-    }
-
-    fn over(&self, what: &str) {
-        if self.told {
-            info!("{what}");
-        }
-    }
-}
-
 struct StoredPositions {
     store: Store,
     assigned: Arc<AtomicBool>,
@@ -93,15 +59,15 @@ impl Positions for StoredPositions {
         partitions: Vec<(Topic, i32)>,
     ) -> BoxFuture<'_, Result<Vec<Position>, PositionsError>> {
         async move {
-            let mut patience = Patience::new();
+            let mut backoff = Backoff::new("finding where the projection goes on");
             loop {
                 match self.store.take_partitions(&partitions).await {
                     Ok(positions) => {
-                        patience.over("positions found");
+                        backoff.succeeded();
                         self.assigned.store(true, Ordering::Relaxed);
                         return Ok(positions);
                     }
-                    Err(error) => patience.wait("no positions", &error).await,
+                    Err(error) => backoff.wait(&error).await,
                 }
             }
         }
@@ -155,11 +121,11 @@ impl Projection {
         for consumed in batch {
             items.push(self.read(kafka, consumed).await?);
         }
-        let mut patience = Patience::new();
+        let mut backoff = Backoff::new("writing the read model");
         loop {
             match self.store.apply(&items).await {
                 Ok(Applied::Done) => {
-                    patience.over("the read model goes on");
+                    backoff.succeeded();
                     return Ok(());
                 }
                 Ok(Applied::Corrupt(corrupt)) => {
@@ -170,7 +136,7 @@ impl Projection {
                         items[index].fact = None;
                     }
                 }
-                Err(error) => patience.wait("the read model cannot go on", &error).await,
+                Err(error) => backoff.wait(&error).await,
             }
         }
     }
@@ -185,7 +151,7 @@ impl Projection {
             fact: None,
             token_ciphertext: None,
         };
-        let mut patience = Patience::new();
+        let mut backoff = Backoff::new("reading a record");
         let record = loop {
             match self
                 .codec
@@ -197,10 +163,10 @@ impl Projection {
                     self.bury(kafka, consumed, reason, &detail).await?;
                     return Ok(item);
                 }
-                Err(error) => patience.wait("a record cannot be read", &error).await,
+                Err(error) => backoff.wait(&error).await,
             }
         };
-        patience.over("records can be read again");
+        backoff.succeeded();
         match understand(consumed, record) {
             Ok(fact) => {
                 if let Fact::AccountOpened {

@@ -188,10 +188,11 @@ fn watchdog(directory: &Path) -> Result<ChildStdin, ClusterError> {
     })
 }
 
-/// Lower-case letters, digits and `separator`, at most 30 characters.
+/// Lower-case letters, digits and `separator`, at most 28 characters, so that a prefix of
+/// them stays within the 40 the services accept.
 fn safe(text: &str, separator: char) -> String {
     text.chars()
-        .take(30)
+        .take(28)
         .map(|character| {
             if character.is_ascii_alphanumeric() {
                 character.to_ascii_lowercase()

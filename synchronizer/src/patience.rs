@@ -3,14 +3,9 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tracing::{info, warn};
+use topology::Backoff;
 
 use crate::error::Failure;
-
-/// Pause before the second attempt.
-const PAUSE_FIRST: Duration = Duration::from_millis(50);
-/// Longest pause between attempts.
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// When waiting ends.
 #[derive(Clone, Copy, Debug)]
@@ -53,32 +48,27 @@ impl Deadline {
         party: &str,
         mut attempt: impl AsyncFnMut() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut pause = PAUSE_FIRST;
+        let mut backoff = Backoff::new(party);
         let mut last: Option<Failure> = None;
         loop {
             match self.bound(party, attempt()).await {
                 Ok(value) => {
-                    if last.is_some() {
-                        info!(party, "answers");
-                    }
+                    backoff.succeeded();
                     return Ok(value);
                 }
                 Err(failure) if failure.lasting => return Err(failure),
                 Err(failure) => {
-                    if last.is_none() {
-                        warn!(reason = failure.reason, "waiting");
-                    }
                     // The deadline's own "no answer" says less than the last real one.
                     if last.is_none() || !self.is_over() {
                         last = Some(failure);
                     }
                 }
             }
-            if self.is_over() {
+            let reason = last.as_ref().map_or("no answer", |failure| &failure.reason);
+            let pausing = backoff.wait_because(reason);
+            if timeout_at(self.at, pausing).await.is_err() || self.is_over() {
                 return Err(last.unwrap_or_else(|| Failure::away(party, "no answer")));
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 }

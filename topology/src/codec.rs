@@ -17,8 +17,8 @@ use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_all_versions, get_schema_by_id, get_schema_by_subject_and_version,
 };
 use schema_registry_converter::error::SRCError;
-use tracing::{info, warn};
 
+use crate::backoff::Backoff;
 use crate::identity::{CommandId, Token};
 use crate::money::Cents;
 use crate::records::{
@@ -37,8 +37,8 @@ pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Foreign schema ids remembered; beyond it, new ones are looked up each time.
 const KNOWN_IDS_MAX: usize = 1_024;
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(5);
-const REGISTRY_RETRY_FIRST: Duration = Duration::from_millis(100);
-const REGISTRY_RETRY_MAX: Duration = Duration::from_secs(2);
+/// Pause before an id the registry does not know is asked for again.
+const UNKNOWN_ID_PAUSE: Duration = Duration::from_millis(100);
 /// Times an id the registry does not know is asked for before its record counts as
 /// undecodable: a registry that has just restarted may not know it yet.
 const UNKNOWN_ID_ATTEMPTS: u32 = 3;
@@ -170,27 +170,19 @@ impl Codec {
     }
 
     async fn wait_for_id(&self, subject: &str, kind: RecordKind) -> u32 {
-        let mut pause = REGISTRY_RETRY_FIRST;
-        let mut told = false;
+        let mut backoff = Backoff::new("looking up a schema id");
         loop {
             match self.find_id(subject, kind).await {
                 Ok(Some(id)) => {
-                    if told {
-                        info!(subject, id, "schema found");
-                    }
+                    backoff.succeeded();
                     return id;
                 }
-                Ok(None) if !told => {
-                    warn!(subject, "schema is not registered yet, waiting");
+                Ok(None) => {
+                    let reason = format!("{subject} is not registered yet");
+                    backoff.wait_because(&reason).await;
                 }
-                Err(error) if !told => {
-                    warn!(subject, %error, "schema registry is away, waiting");
-                }
-                _ => {}
+                Err(error) => backoff.wait(&error).await,
             }
-            told = true;
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(REGISTRY_RETRY_MAX);
         }
     }
 
@@ -294,7 +286,7 @@ impl Codec {
                 }
                 Err(_) if attempt < UNKNOWN_ID_ATTEMPTS => {
                     attempt += 1;
-                    tokio::time::sleep(REGISTRY_RETRY_FIRST).await;
+                    tokio::time::sleep(UNKNOWN_ID_PAUSE).await;
                 }
                 Err(_) => {
                     return Err(undecodable(

@@ -11,9 +11,9 @@ use tracing::{info, warn};
 
 use crate::topics::Topics;
 
-/// Records waiting in a producer; beyond it senders wait.
+/// Records the client library's producer holds; ours lets senders wait before that.
 pub const PRODUCER_RECORDS_MAX: u32 = 20_000;
-/// KiB waiting in a producer; beyond it senders wait.
+/// KiB the client library's producer holds; ours lets senders wait at half of it.
 pub const PRODUCER_KIB_MAX: u32 = 32 * 1024;
 /// KiB fetched ahead by a consumer, so that a long backlog does not fill memory.
 pub const CONSUMER_KIB_MAX: u32 = 4 * 1024;
@@ -118,7 +118,7 @@ impl KafkaConfig {
             .set("enable.idempotence", "true")
             // 0 is for ever: a broker that is away is waited for, never an answer.
             .set("message.timeout.ms", "0")
-            // What Java clients use: the same key lands in the same partition for all.
+            // What Java clients use, and what `partition` decides beforehand.
             .set("partitioner", "murmur2_random")
             .set(
                 "queue.buffering.max.messages",

@@ -6,8 +6,9 @@
 //!
 //! Reading order: [`money`], [`iban`], [`identity`] (types that carry rules),
 //! [`topics`] and [`records`] (what is on the wire), [`schemas`] and [`codec`]
-//! (how it becomes bytes), [`kafka`], [`consumer`], [`producer`] and [`dead_letters`] (how it travels),
-//! [`config`], [`telemetry`], [`shutdown`], [`operations`] and [`service`]
+//! (how it becomes bytes), [`kafka`], [`consumer`], [`partition`], [`producer`] and
+//! [`dead_letters`] (how it travels),
+//! [`backoff`], [`config`], [`telemetry`], [`shutdown`], [`operations`] and [`service`]
 //! (what every program needs to be started, watched and stopped).
 
 pub mod money;
@@ -28,9 +29,13 @@ pub mod kafka;
 
 pub mod consumer;
 
+pub mod partition;
+
 pub mod producer;
 
 pub mod dead_letters;
+
+pub mod backoff;
 
 pub mod config;
 
@@ -42,6 +47,7 @@ pub mod operations;
 
 pub mod service;
 
+pub use backoff::Backoff;
 pub use codec::{Codec, DecodeError, EncodeError};
 pub use iban::{COMPANY_IBAN, Iban};
 pub use identity::{CommandId, Token};

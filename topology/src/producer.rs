@@ -1,24 +1,39 @@
 //! Sending records, with a bound on what waits and a word on what was delivered.
 //!
-//! The thread that takes in delivery reports is our own: the client library's polls ten
-//! times a second and spins through the last millisecond of each poll, which alone costs
-//! an idle service one per cent of a core.
+//! Two things the client library would do at a price are done here.
+//!
+//! - The thread that takes in delivery reports is our own: the library's polls ten times
+//!   a second and spins through the last millisecond of each poll, which alone costs an
+//!   idle service one per cent of a core.
+//! - Records of a partition wait *here* while some are on their way: the library's broker
+//!   thread spins, a whole core, as long as an idempotent producer has five or more
+//!   records of a partition in flight and one more waiting (librdkafka 2.12.1,
+//!   `rd_kafka_toppar_producer_serve`): for the length of each answer under load, and for
+//!   as long as a broker is silent. What has waited goes out as one request. That
+//!   costs no throughput, since the library would not send it earlier either.
 
-use std::sync::{Arc, Weak};
+use std::collections::{HashMap, VecDeque};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use rdkafka::statistics::Statistics;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::kafka::{Connection, KafkaConfig};
-use crate::topics::{Topic, Topics};
+use crate::kafka::{Connection, KafkaConfig, PRODUCER_KIB_MAX};
+use crate::partition;
+use crate::topics::{DEFINITIONS, Topic, Topics};
 
-/// Pause before a full queue is tried again.
-const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
+/// Records of a partition handed over before the rest waits for their reports.
+const PARTITION_RECORDS_IN_FLIGHT_MAX: usize = 4;
+/// What a record costs beside its own bytes, in the bound on all that is under way.
+const RECORD_OVERHEAD_BYTES: usize = 1_024;
+/// Bytes under way; beyond it senders wait. The library's own limits lie above it.
+const BYTES_UNDER_WAY_MAX: usize = PRODUCER_KIB_MAX as usize * 1_024 / 2;
 /// Longest wait for delivery reports, which end it at once: bounds only how long the
 /// thread outlives its producer.
 const POLL_WAIT: Duration = Duration::from_secs(2);
@@ -26,24 +41,15 @@ const POLL_WAIT: Duration = Duration::from_secs(2);
 /// Why a record was not delivered and never will be by this producer.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The client refused the record.
-    #[error("could not hand a record to the producer for {topic}")]
-    Refused {
-        /// The topic's full name.
-        topic: String,
-        /// The client's error.
-        #[source]
-        source: KafkaError,
-    },
-    /// The broker refused the record for good.
+    /// The client or the broker refused a record for good.
     #[error("a record was not delivered")]
     Undelivered {
         /// The client's error.
         #[source]
         source: KafkaError,
     },
-    /// The producer went away before it knew.
-    #[error("the producer ended before the record was delivered")]
+    /// The producer was closed while the record was on its way.
+    #[error("the producer ended before a record was delivered")]
     Ended,
 }
 
@@ -60,16 +66,24 @@ pub struct Outgoing<'a> {
     pub headers: &'a [(String, Vec<u8>)],
 }
 
-type Report = oneshot::Sender<Result<(), KafkaError>>;
+impl Outgoing<'_> {
+    fn bytes(&self) -> usize {
+        let value = self.value.map_or(0, <[u8]>::len);
+        let headers = self.headers.iter();
+        let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
+        self.key.len() + value + headers
+    }
+}
 
-/// A record handed over; awaits its delivery.
+/// Records handed over together; awaits the delivery of all of them.
+#[must_use = "what is not awaited may never arrive, and nobody would know"]
 pub struct Delivery(oneshot::Receiver<Result<(), KafkaError>>);
 
 impl Delivery {
-    /// Waits until the broker has the record: for ever while the broker is away.
+    /// Waits until the broker has the records: for ever while the broker is away.
     ///
     /// # Errors
-    /// [`SendError`] when it will never be delivered.
+    /// [`SendError`] when one of them will never be delivered.
     pub async fn wait(self) -> Result<(), SendError> {
         match self.0.await {
             Ok(Ok(())) => Ok(()),
@@ -79,39 +93,16 @@ impl Delivery {
     }
 }
 
-/// librdkafka's callbacks: each delivery report goes to whoever waits for it.
-struct Context(Connection);
-
-impl ClientContext for Context {
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.error(error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        self.0.stats(statistics);
-    }
-}
-
-impl ProducerContext for Context {
-    type DeliveryOpaque = Box<Report>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, report: Box<Report>) {
-        let result = match result {
-            Ok(_) => Ok(()),
-            Err((error, _)) => Err(error.clone()),
-        };
-        // Nobody waits for it any more: that is theirs to decide.
-        let _ = report.send(result);
-    }
-}
-
 /// The one producer of a service.
 #[derive(Clone)]
 pub struct Producer {
-    client: Arc<BaseProducer<Context>>,
+    client: Arc<Client>,
+    lanes: Arc<Lanes>,
+    room: Arc<Semaphore>,
     connection: Connection,
-    topics: Topics,
 }
+
+type Client = BaseProducer<Context>;
 
 impl Producer {
     /// Opens it; the broker need not be there yet.
@@ -123,19 +114,26 @@ impl Producer {
     /// When the system gives no thread.
     pub fn new(config: &KafkaConfig, client_id: &str) -> Result<Producer, KafkaError> {
         let connection = Connection::new(client_id);
-        let client: BaseProducer<Context> = config
-            .producer(client_id)
-            .create_with_context(Context(connection.clone()))?;
+        let lanes = Arc::new(Lanes::new(&config.topics()));
+        let client: Client = config.producer(client_id).create_with_context(Context {
+            connection: connection.clone(),
+            lanes: Arc::clone(&lanes),
+        })?;
         let client = Arc::new(client);
         let reports = Arc::downgrade(&client);
+        lanes
+            .client
+            .set(reports.clone())
+            .expect("lanes have one client");
         std::thread::Builder::new()
             .name(format!("{client_id}-reports"))
             .spawn(move || take_in_reports(&reports))
             .expect("a process that can start has a thread left");
         Ok(Producer {
             client,
+            lanes,
+            room: Arc::new(Semaphore::new(BYTES_UNDER_WAY_MAX)),
             connection,
-            topics: config.topics(),
         })
     }
 
@@ -145,53 +143,284 @@ impl Producer {
         self.connection.is_up()
     }
 
-    /// Hands a record over, in order, waiting while the queue is full.
+    /// Hands a record over, in order, waiting while too much is under way.
     ///
     /// # Errors
-    /// [`SendError::Refused`] for anything but a full queue.
+    /// [`SendError::Ended`] when the producer is closed.
     pub async fn send(&self, outgoing: Outgoing<'_>) -> Result<Delivery, SendError> {
-        let topic = self.topics.name(outgoing.topic);
-        let mut headers = OwnedHeaders::new_with_capacity(outgoing.headers.len());
-        for (name, value) in outgoing.headers {
-            headers = headers.insert(Header {
-                key: name,
-                value: Some(value),
-            });
-        }
-        let (report, delivery) = oneshot::channel();
-        let mut report = Box::new(report);
-        loop {
-            let mut record = BaseRecord::with_opaque_to(&topic, report).key(outgoing.key);
-            if let Some(value) = outgoing.value {
-                record = record.payload(value);
-            }
-            if !outgoing.headers.is_empty() {
-                record = record.headers(headers.clone());
-            }
-            match self.client.send(record) {
-                Ok(()) => return Ok(Delivery(delivery)),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    report = back.delivery_opaque;
-                    tokio::time::sleep(QUEUE_FULL_PAUSE).await;
-                }
-                Err((source, _)) => return Err(SendError::Refused { topic, source }),
-            }
-        }
+        self.send_all(&[outgoing]).await
     }
 
-    /// Waits until all that was handed over is delivered, at most this long.
-    ///
-    /// Blocks the thread.
+    /// Hands records over, in order, waiting while too much is under way.
     ///
     /// # Errors
-    /// When the time was not enough.
-    pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
-        self.client.flush(timeout)
+    /// [`SendError::Ended`] when the producer is closed.
+    pub async fn send_all(&self, records: &[Outgoing<'_>]) -> Result<Delivery, SendError> {
+        let bytes: usize = records
+            .iter()
+            .map(|record| record.bytes() + RECORD_OVERHEAD_BYTES)
+            .sum();
+        // What alone is more than all there may be still has to get through.
+        let bytes = u32::try_from(bytes.min(BYTES_UNDER_WAY_MAX)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+        let room = room.map_err(|_| SendError::Ended)?;
+        let (done, delivery) = oneshot::channel();
+        let batch = Batch {
+            remaining: records.len(),
+            done: Some(done),
+            _room: room,
+        };
+        self.lanes.take(&self.client, records, batch);
+        Ok(Delivery(delivery))
     }
 }
 
-fn take_in_reports(producer: &Weak<BaseProducer<Context>>) {
-    while let Some(producer) = producer.upgrade() {
-        producer.poll(POLL_WAIT);
+fn take_in_reports(client: &Weak<Client>) {
+    while let Some(client) = client.upgrade() {
+        client.poll(POLL_WAIT);
+    }
+}
+
+/// librdkafka's callbacks.
+struct Context {
+    connection: Connection,
+    lanes: Arc<Lanes>,
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.connection.error(error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.connection.stats(statistics);
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = Box<Parcel>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, parcel: Box<Parcel>) {
+        let result = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.clone()),
+        };
+        self.lanes.delivered(&parcel, result);
+    }
+}
+
+/// What comes back with a record's report.
+#[derive(Clone, Copy, Debug)]
+struct Parcel {
+    lane: usize,
+    batch: u64,
+}
+
+/// A record that waits for those before it in its partition.
+struct Waiting {
+    parcel: Parcel,
+    topic: Topic,
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Waiting {
+    fn copy(parcel: Parcel, record: &Outgoing<'_>) -> Waiting {
+        Waiting {
+            parcel,
+            topic: record.topic,
+            key: record.key.to_vec(),
+            value: record.value.map(<[u8]>::to_vec),
+            headers: record.headers.to_vec(),
+        }
+    }
+
+    fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing {
+            topic: self.topic,
+            key: &self.key,
+            value: self.value.as_deref(),
+            headers: &self.headers,
+        }
+    }
+}
+
+/// Records of one partition.
+#[derive(Default)]
+struct Lane {
+    in_flight: usize,
+    waiting: VecDeque<Waiting>,
+}
+
+/// Records that were handed over together and are not all delivered.
+struct Batch {
+    remaining: usize,
+    done: Option<oneshot::Sender<Result<(), KafkaError>>>,
+    /// Given back when the batch is.
+    _room: OwnedSemaphorePermit,
+}
+
+impl Batch {
+    fn end(&mut self, result: Result<(), KafkaError>) {
+        if let Some(done) = self.done.take() {
+            // Nobody waits for it any more: that is theirs to decide.
+            let _ = done.send(result);
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    lanes: Vec<Lane>,
+    batches: HashMap<u64, Batch>,
+    next_batch: u64,
+}
+
+/// What is under way, by partition.
+struct Lanes {
+    /// Full name and partition of each lane.
+    places: Vec<(Arc<str>, i32)>,
+    /// First lane of each topic.
+    first: [usize; DEFINITIONS.len()],
+    state: Mutex<State>,
+    client: OnceLock<Weak<Client>>,
+}
+
+impl Lanes {
+    fn new(topics: &Topics) -> Lanes {
+        let mut places = Vec::new();
+        let first = DEFINITIONS.map(|definition| {
+            let first = places.len();
+            let name: Arc<str> = topics.name(definition.topic).into();
+            places.extend((0..definition.partitions).map(|it| (Arc::clone(&name), it)));
+            first
+        });
+        let lanes = places.iter().map(|_| Lane::default()).collect();
+        Lanes {
+            places,
+            first,
+            state: Mutex::new(State {
+                lanes,
+                ..State::default()
+            }),
+            client: OnceLock::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lane_of(&self, record: &Outgoing<'_>) -> usize {
+        let partition = partition::of_key(record.topic, record.key);
+        self.first[record.topic as usize] + usize::try_from(partition).unwrap_or(0)
+    }
+
+    /// Takes a batch: each partition's records go out at once, together, or wait together.
+    fn take(&self, client: &Client, records: &[Outgoing<'_>], mut batch: Batch) {
+        if records.is_empty() {
+            batch.end(Ok(()));
+            return;
+        }
+        let mut by_lane: Vec<(usize, &Outgoing<'_>)> = records
+            .iter()
+            .map(|record| (self.lane_of(record), record))
+            .collect();
+        // Stable: the order within a partition stays.
+        by_lane.sort_by_key(|(lane, _)| *lane);
+        let mut state = self.lock();
+        let State {
+            lanes,
+            batches,
+            next_batch,
+        } = &mut *state;
+        let number = *next_batch;
+        *next_batch += 1;
+        batches.insert(number, batch);
+        for group in by_lane.chunk_by(|(one, _), (other, _)| one == other) {
+            let parcel = Parcel {
+                lane: group[0].0,
+                batch: number,
+            };
+            let lane = &mut lanes[parcel.lane];
+            let few = lane.in_flight + group.len() <= PARTITION_RECORDS_IN_FLIGHT_MAX;
+            let goes = lane.waiting.is_empty() && (lane.in_flight == 0 || few);
+            for (_, record) in group {
+                if !goes {
+                    lane.waiting.push_back(Waiting::copy(parcel, record));
+                    continue;
+                }
+                let handed = self.hand_over(client, parcel, record);
+                handed.count(parcel, lane, batches);
+            }
+        }
+    }
+
+    /// A report: the batch may be complete, and those who waited may go.
+    fn delivered(&self, parcel: &Parcel, result: Result<(), KafkaError>) {
+        let mut state = self.lock();
+        let State { lanes, batches, .. } = &mut *state;
+        settle(batches, parcel.batch, result);
+        let lane = &mut lanes[parcel.lane];
+        lane.in_flight -= 1;
+        if lane.in_flight > 0 || lane.waiting.is_empty() {
+            return;
+        }
+        // Without a client all is ending.
+        let Some(client) = self.client.get().and_then(Weak::upgrade) else {
+            return;
+        };
+        for waiting in mem::take(&mut lane.waiting) {
+            let handed = self.hand_over(&client, waiting.parcel, &waiting.outgoing());
+            handed.count(waiting.parcel, lane, batches);
+        }
+    }
+
+    fn hand_over(&self, client: &Client, parcel: Parcel, record: &Outgoing<'_>) -> HandedOver {
+        let (topic, partition) = &self.places[parcel.lane];
+        let mut base = BaseRecord::with_opaque_to(topic, Box::new(parcel))
+            .partition(*partition)
+            .key(record.key);
+        if let Some(value) = record.value {
+            base = base.payload(value);
+        }
+        if !record.headers.is_empty() {
+            let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+            for (key, value) in record.headers {
+                let value = Some(value);
+                headers = headers.insert(Header { key, value });
+            }
+            base = base.headers(headers);
+        }
+        // The library's queue has more room than may be under way: a full one is a fault.
+        HandedOver(client.send(base).map_err(|(error, _)| error))
+    }
+}
+
+/// Whether the client took a record.
+struct HandedOver(Result<(), KafkaError>);
+
+impl HandedOver {
+    fn count(self, parcel: Parcel, lane: &mut Lane, batches: &mut HashMap<u64, Batch>) {
+        match self.0 {
+            Ok(()) => lane.in_flight += 1,
+            refused => settle(batches, parcel.batch, refused),
+        }
+    }
+}
+
+/// One record less to wait for; the first failure is told at once.
+fn settle(batches: &mut HashMap<u64, Batch>, number: u64, result: Result<(), KafkaError>) {
+    let Some(batch) = batches.get_mut(&number) else {
+        return;
+    };
+    batch.remaining -= 1;
+    let last = batch.remaining == 0;
+    if result.is_err() || last {
+        batch.end(result);
+    }
+    if last {
+        batches.remove(&number);
     }
 }

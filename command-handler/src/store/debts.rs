@@ -39,13 +39,40 @@ pub enum DebtError {
 }
 
 #[derive(QueryableByName)]
+struct Owner {
+    #[diesel(sql_type = BigInt)]
+    owner: i64,
+}
+
+#[derive(QueryableByName)]
 struct Locked {
     #[diesel(sql_type = Bool)]
     locked: bool,
 }
 
+/// Takes a number for this session to own debts under, for as long as it lives.
+///
+/// # Errors
+/// When the database did not do it.
+pub async fn take_owner(
+    connection: &mut AsyncPgConnection,
+) -> Result<i64, diesel::result::Error> {
+    let owner = sql_query("select nextval('debt_owner') as owner")
+        .get_result::<Owner>(connection)
+        .await?
+        .owner;
+    sql_query("select true as locked from pg_advisory_lock($1)")
+        .bind::<BigInt, _>(owner)
+        .get_result::<Locked>(connection)
+        .await?;
+    Ok(owner)
+}
+
 /// Takes over debts whose owner is dead, makes `me` their owner and returns them oldest
 /// first, but for those in `in_flight`, which this process is sending already.
+///
+/// `me` should be the number of this very session: should anything fail on the way, the
+/// session is dropped, and the debts are orphans again.
 ///
 /// # Errors
 /// [`DebtError`].

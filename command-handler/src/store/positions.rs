@@ -5,15 +5,18 @@ use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use topology::Backoff;
 use topology::consumer::{Position, Positions, PositionsError};
 use topology::topics::DEFINITIONS;
 use topology::{Topic, Topics};
 
-use super::{Backoff, connect_cold};
+use super::connect_cold;
+use crate::steps::{Step, Steps};
 
 /// The handler's positions.
 pub struct BookedPositions {
     database_url: String,
+    steps: Steps,
 }
 
 #[derive(QueryableByName)]
@@ -34,7 +37,14 @@ impl BookedPositions {
     pub fn new(database_url: &str) -> BookedPositions {
         BookedPositions {
             database_url: database_url.to_owned(),
+            steps: Steps::default(),
         }
+    }
+
+    /// The same, watched.
+    #[must_use]
+    pub fn watched(self, steps: Steps) -> BookedPositions {
+        BookedPositions { steps, ..self }
     }
 
     async fn take(&self, mut partitions: Vec<(Topic, i32)>) -> Vec<Position> {
@@ -98,6 +108,11 @@ impl Positions for BookedPositions {
         &self,
         partitions: Vec<(Topic, i32)>,
     ) -> BoxFuture<'_, Result<Vec<Position>, PositionsError>> {
-        async move { Ok(self.take(partitions).await) }.boxed()
+        async move {
+            let positions = self.take(partitions).await;
+            self.steps.pass(Step::PartitionsTaken)?;
+            Ok(positions)
+        }
+        .boxed()
     }
 }

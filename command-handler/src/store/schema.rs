@@ -26,3 +26,12 @@ diesel::table! {
         dead_letters -> Nullable<Binary>,
     }
 }
+
+diesel::table! {
+    consumer_offset (topic, partition) {
+        topic -> Text,
+        partition -> Integer,
+        next_offset -> BigInt,
+        owner_epoch -> BigInt,
+    }
+}

@@ -246,7 +246,7 @@ impl World {
                             value: Some(&value),
                             headers: &[],
                         };
-                        producer.send(outgoing).await.expect("a producer");
+                        let _delivery = producer.send(outgoing).await.expect("a producer");
                     }
                 }
             }
