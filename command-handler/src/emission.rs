@@ -16,6 +16,7 @@ use topology::Backoff;
 use topology::producer::{Delivery, Outgoing, Producer, SendError};
 
 use crate::frames::Frame;
+use crate::steps::{Interrupted, Step, Steps};
 use crate::store::{connect_cold, debts};
 
 /// Debts handed over and not yet with the producer.
@@ -47,6 +48,9 @@ pub enum EmissionError {
     /// A task is gone.
     #[error("emission ended")]
     Ended,
+    /// A test wants it.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 /// The debts this process is sending, so that nobody sends them a second time from the
@@ -98,6 +102,7 @@ impl Emitter {
 pub fn start(
     producer: Producer,
     database_url: String,
+    steps: Steps,
 ) -> (
     Emitter,
     impl Future<Output = Result<(), EmissionError>> + Send + 'static,
@@ -110,8 +115,8 @@ pub fn start(
     };
     let work = async move {
         let (paid, to_clear) = mpsc::channel(PAID_MAX);
-        let clearing = tokio::spawn(clear(to_clear, database_url, in_flight));
-        emit(debts, producer, paid).await?;
+        let clearing = tokio::spawn(clear(to_clear, database_url, in_flight, steps.clone()));
+        emit(debts, producer, paid, &steps).await?;
         clearing.await.map_err(|_| EmissionError::Ended)
     };
     (emitter, work)
@@ -121,6 +126,7 @@ async fn emit(
     mut debts: mpsc::Receiver<Debt>,
     producer: Producer,
     paid: mpsc::Sender<i64>,
+    steps: &Steps,
 ) -> Result<(), EmissionError> {
     let mut window = FuturesUnordered::new();
     let mut open = true;
@@ -129,20 +135,28 @@ async fn emit(
             debt = debts.recv(), if open && window.len() < WINDOW_MAX => match debt {
                 None => open = false,
                 Some(debt) => {
-                    let delivery = hand_over(&producer, &debt).await?;
-                    window.push(acknowledged(debt.id, delivery));
+                    let deliveries = hand_over(&producer, &debt, steps).await?;
+                    steps.pass(Step::HandedOver)?;
+                    window.push(acknowledged(debt.id, deliveries));
                 }
             },
             Some(done) = window.next(), if !window.is_empty() => {
+                let done = done?;
+                steps.pass(Step::Acknowledged)?;
                 // The clearing task ends only with this one.
-                let _ = paid.send(done?).await;
+                let _ = paid.send(done).await;
             }
         }
     }
     Ok(())
 }
 
-async fn hand_over(producer: &Producer, debt: &Debt) -> Result<Delivery, SendError> {
+/// A debt goes out in one piece, and in two when a test looks at what lies between.
+async fn hand_over(
+    producer: &Producer,
+    debt: &Debt,
+    steps: &Steps,
+) -> Result<(Delivery, Option<Delivery>), EmissionError> {
     let records: Vec<Outgoing<'_>> = debt
         .frames
         .iter()
@@ -153,16 +167,33 @@ async fn hand_over(producer: &Producer, debt: &Debt) -> Result<Delivery, SendErr
             headers: &frame.headers,
         })
         .collect();
-    producer.send_all(&records).await
+    if !steps.are_watched() {
+        return Ok((producer.send_all(&records).await?, None));
+    }
+    let (first, rest) = records.split_at(records.len().div_ceil(2));
+    let first = producer.send_all(first).await?;
+    steps.pass(Step::PartlyHandedOver)?;
+    Ok((first, Some(producer.send_all(rest).await?)))
 }
 
-async fn acknowledged(id: i64, delivery: Delivery) -> Result<i64, SendError> {
-    delivery.wait().await?;
+async fn acknowledged(
+    id: i64,
+    (first, rest): (Delivery, Option<Delivery>),
+) -> Result<i64, SendError> {
+    first.wait().await?;
+    if let Some(rest) = rest {
+        rest.wait().await?;
+    }
     Ok(id)
 }
 
 /// Removes notes of paid debts until the last emitter is gone.
-async fn clear(mut paid: mpsc::Receiver<i64>, database_url: String, in_flight: InFlight) {
+async fn clear(
+    mut paid: mpsc::Receiver<i64>,
+    database_url: String,
+    in_flight: InFlight,
+    steps: Steps,
+) {
     let mut connection = None;
     let mut backoff = Backoff::new("removing notes of paid debts");
     let mut ids = Vec::new();
@@ -180,7 +211,19 @@ async fn clear(mut paid: mpsc::Receiver<i64>, database_url: String, in_flight: I
             Some(open) => open,
             none => none.insert(connect_cold(&database_url, "connecting to remove notes").await),
         };
-        match debts::remove(open, &ids).await {
+        if let Err(interrupted) = steps.pass(Step::Clearing) {
+            connection = None;
+            backoff.wait(&interrupted).await;
+            continue;
+        }
+        let removed = debts::remove(open, &ids).await;
+        if let Err(interrupted) = steps.pass(Step::Cleared) {
+            // As if the answer were lost: removed again, which removes nothing.
+            connection = None;
+            backoff.wait(&interrupted).await;
+            continue;
+        }
+        match removed {
             Ok(()) => {
                 backoff.succeeded();
                 in_flight.with(|debts| debts.retain(|debt| !ids.contains(debt)));

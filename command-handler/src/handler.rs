@@ -10,22 +10,27 @@
 //! - after the acknowledgements, before the note is removed: the same; readers see records
 //!   twice, with the same identity and the same bytes.
 //!
+//! Every step has a name in [`crate::steps`] and a row in `docs/failure-modes.md`.
+//!
 //! When a second instance runs the same steps on the same records, the row locks order
 //! them, the claim of a command id lets one win, and the epochs of the partitions stop the
 //! commit of the one that no longer owns them.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use diesel_async::AsyncPgConnection;
 use rdkafka::error::KafkaError;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use topology::consumer::{BatchConsumer, ConsumeError, Consumed, Source};
 use topology::operations::{self, Readiness};
 use topology::producer::Producer;
 use topology::{Backoff, Codec, DecodeError, EncodeError, Topic, Topics};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::batch::{self, Item, OffsetMove, Plan, Tools};
 use crate::config::Config;
@@ -33,6 +38,8 @@ use crate::emission::{self, Debt, EmissionError, Emitter};
 use crate::keys::HandlerKey;
 use crate::opening::{self, OpeningError};
 use crate::request::Request;
+use crate::restored::{self, HighWater, OlderBooks, Question};
+use crate::steps::{Interrupted, Step, Steps};
 use crate::store::books::{Books, BooksError};
 use crate::store::connect_cold;
 use crate::store::debts::{self, DebtError};
@@ -41,12 +48,19 @@ use crate::store::positions::BookedPositions;
 const NAME: &str = "command-handler";
 /// How often debts of dead instances are looked for.
 const ORPHAN_INTERVAL: Duration = Duration::from_secs(1);
+/// Reason of the dead letter for a record that the database does not take.
+const REFUSED_BY_DATABASE: &str = "REFUSED_BY_DATABASE";
 const COMMAND_TOPICS: [Topic; 2] = [Topic::ConfirmAccountCreation, Topic::ConfirmMoneyTransfer];
 const WRITTEN_TOPICS: [Topic; 3] = [
     Topic::AccountCreationFeedback,
     Topic::MoneyTransferFeedback,
     Topic::BalanceChanged,
 ];
+const LOG: Question = Question {
+    group: NAME,
+    read: &COMMAND_TOPICS,
+    written: &WRITTEN_TOPICS,
+};
 
 /// Why the handler cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +83,12 @@ pub enum Error {
     /// A record cannot be delivered.
     #[error("could not emit")]
     Emission(#[from] EmissionError),
+    /// The database was restored from a backup that is too old.
+    #[error("refused the books")]
+    OlderBooks(#[from] OlderBooks),
+    /// A test wants it.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The operator's address.
     #[error("could not serve the operations address")]
     Operations(#[source] std::io::Error),
@@ -82,6 +102,18 @@ pub enum Error {
 /// # Errors
 /// [`Error`] when it cannot go on; nothing is lost then.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
+    run_watched(config, stop, Steps::default()).await
+}
+
+/// [`run`], with a watcher who is told of each step: for tests.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_watched(
+    config: Config,
+    stop: CancellationToken,
+    steps: Steps,
+) -> Result<(), Error> {
     let readiness = Readiness::waiting_for(&["schema_registry", "database", "kafka"]);
     // Answers until the work has ended, also while it is stopping.
     let operations = operations::serve(
@@ -91,7 +123,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         CancellationToken::new(),
     );
     tokio::select! {
-        result = work(config, readiness, stop) => result,
+        result = work(config, readiness, stop, steps) => result,
         result = operations => {
             result.map_err(Error::Operations)?;
             Err(Error::Task("operations"))
@@ -99,7 +131,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
     }
 }
 
-async fn work(config: Config, readiness: Readiness, stop: CancellationToken) -> Result<(), Error> {
+async fn work(
+    config: Config,
+    readiness: Readiness,
+    stop: CancellationToken,
+    steps: Steps,
+) -> Result<(), Error> {
     let key = HandlerKey::new(config.handler_key_file.secret().expose());
     let kafka = &config.common.kafka;
     let topics = kafka.topics();
@@ -110,9 +147,16 @@ async fn work(config: Config, readiness: Readiness, stop: CancellationToken) -> 
     };
     readiness.holds("schema_registry");
 
+    let refused = restored::refuse_older_books(kafka, &codec, &config.database_url, LOG);
+    tokio::select! {
+        refused = refused => refused.map_err(Error::Producer)??,
+        () = stop.cancelled() => return Ok(()),
+    }
+
     let producer = Producer::new(kafka, NAME).map_err(Error::Producer)?;
-    let (emitter, emitting) = emission::start(producer.clone(), config.database_url.clone());
-    let emitting = tokio::spawn(emitting);
+    let (emitter, emitting) =
+        emission::start(producer.clone(), config.database_url.clone(), steps.clone());
+    let mut emitting = tokio::spawn(emitting);
 
     let mut handler = Handler {
         database_url: config.database_url.clone(),
@@ -120,32 +164,41 @@ async fn work(config: Config, readiness: Readiness, stop: CancellationToken) -> 
         codec,
         topics,
         books: None,
-        owner: Arc::new(AtomicI64::new(0)),
+        high_water: HighWater::default(),
         connected: Arc::new(AtomicBool::new(false)),
         emitter: emitter.clone(),
+        steps: steps.clone(),
     };
     let connected = Arc::clone(&handler.connected);
-    tokio::select! {
-        opened = handler.open_the_books(config.company_token_file.secret()) => opened?,
-        () = stop.cancelled() => return Ok(()),
-    }
-    readiness.check("database", move || connected.load(Ordering::Relaxed));
-
-    // Debts first: what was decided before this start is sent before anything new.
     let mut orphans = Orphans {
         database_url: config.database_url.clone(),
         key,
-        owner: Arc::clone(&handler.owner),
         emitter: emitter.clone(),
-        connection: None,
+        session: None,
+        steps: steps.clone(),
     };
-    orphans.adopt_once().await?;
+    let start = async {
+        handler
+            .open_the_books(config.company_token_file.secret())
+            .await?;
+        // Debts first: what was decided before this start is sent before anything new.
+        orphans.adopt_once().await
+    };
+    let started = tokio::select! {
+        started = start => started,
+        () = stop.cancelled() => return Ok(()),
+    };
+    if let Err(error) = started {
+        return Err(cause(error, &mut emitting).await);
+    }
+    readiness.check("database", move || connected.load(Ordering::Relaxed));
     let orphans = tokio::spawn(orphans.run(stop.clone()));
 
+    let positions = BookedPositions::new(&config.database_url).watched(steps);
     let source = Source::Group {
         group: NAME.to_owned(),
         topics: COMMAND_TOPICS.to_vec(),
-        positions: Arc::new(BookedPositions::new(&config.database_url)),
+        positions: Arc::new(positions),
     };
     let batch_max = usize::try_from(config.batch_max).unwrap_or(1);
     let consumer = BatchConsumer::start(kafka, NAME, source, batch_max)?;
@@ -164,10 +217,17 @@ async fn work(config: Config, readiness: Readiness, stop: CancellationToken) -> 
 struct Orphans {
     database_url: String,
     key: HandlerKey,
-    owner: Arc<AtomicI64>,
     emitter: Emitter,
     /// Kept open: a connection a second would cost more than all the rest at idle.
-    connection: Option<AsyncPgConnection>,
+    session: Option<Session>,
+    steps: Steps,
+}
+
+/// What it takes over is its session's, not the hot path's: if anything fails on the way,
+/// the session goes, and the debts are orphans again.
+struct Session {
+    connection: AsyncPgConnection,
+    owner: i64,
 }
 
 impl Orphans {
@@ -183,34 +243,42 @@ impl Orphans {
     async fn adopt_once(&mut self) -> Result<(), Error> {
         let mut backoff = Backoff::new("looking for orphaned debts");
         let adopted = loop {
-            let connection = match &mut self.connection {
-                Some(open) => open,
-                none => {
-                    let what = "connecting for orphaned debts";
-                    none.insert(connect_cold(&self.database_url, what).await)
-                }
-            };
-            let me = self.owner.load(Ordering::Relaxed);
-            let in_flight = self.emitter.in_flight().snapshot();
-            match debts::adopt_orphans(connection, me, &in_flight, &self.key).await {
+            match self.try_adopt().await {
                 Ok(adopted) => break adopted,
                 Err(DebtError::Database(error)) => {
-                    self.connection = None;
+                    self.session = None;
                     backoff.wait(&error).await;
                 }
                 Err(damaged) => return Err(damaged.into()),
             }
         };
-        if !adopted.is_empty() {
-            warn!(
-                debts = adopted.len(),
-                "paying debts of an instance that died"
-            );
+        if adopted.is_empty() {
+            return Ok(());
         }
+        warn!(
+            debts = adopted.len(),
+            "paying debts of an instance that died"
+        );
+        self.steps.pass(Step::Adopted)?;
         for debt in adopted {
             self.emitter.pay(debt).await?;
         }
         Ok(())
+    }
+
+    async fn try_adopt(&mut self) -> Result<Vec<Debt>, DebtError> {
+        let session = match &mut self.session {
+            Some(open) => open,
+            none => {
+                let what = "connecting for orphaned debts";
+                let mut connection = connect_cold(&self.database_url, what).await;
+                let owner = debts::take_owner(&mut connection).await?;
+                none.insert(Session { connection, owner })
+            }
+        };
+        let in_flight = self.emitter.in_flight().snapshot();
+        let Session { connection, owner } = session;
+        debts::adopt_orphans(connection, *owner, &in_flight, &self.key).await
     }
 }
 
@@ -220,17 +288,18 @@ struct Handler {
     codec: Arc<Codec>,
     topics: Topics,
     books: Option<Books>,
-    owner: Arc<AtomicI64>,
+    high_water: HighWater,
     connected: Arc<AtomicBool>,
     emitter: Emitter,
+    steps: Steps,
 }
 
 impl Handler {
     async fn read(
         mut self,
         mut consumer: BatchConsumer,
-        mut emitting: tokio::task::JoinHandle<Result<(), EmissionError>>,
-        mut orphans: tokio::task::JoinHandle<Result<(), Error>>,
+        mut emitting: JoinHandle<Result<(), EmissionError>>,
+        mut orphans: JoinHandle<Result<(), Error>>,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
         let result = loop {
@@ -239,15 +308,20 @@ impl Handler {
                 () = stop.cancelled() => break Ok(()),
                 ended = &mut emitting => break Err(flatten(ended, "emission")),
                 ended = &mut orphans => break Err(flatten(ended, "orphaned debts")),
-                records = consumer.next() => records?,
+                records = consumer.next() => records,
+            };
+            let records = match records {
+                Ok(records) => records,
+                Err(error) => break Err(error.into()),
             };
             let handled = tokio::select! {
-                handled = self.handle(records) => handled?,
+                handled = self.handle(records) => handled,
                 // A database that is away must not keep us from stopping.
                 () = wait_long(stop) => break Ok(()),
             };
-            for moved in handled {
-                consumer.mark_done(moved.topic, moved.partition, moved.next_offset);
+            match handled {
+                Ok(handled) => handled.tell(&consumer),
+                Err(error) => break Err(cause(error, &mut emitting).await),
             }
         };
         consumer.close().await;
@@ -265,12 +339,17 @@ impl Handler {
     }
 
     /// Deals with records until everything about them is in the books.
-    async fn handle(&mut self, records: Vec<Consumed>) -> Result<Vec<OffsetMove>, Error> {
+    async fn handle(&mut self, records: Vec<Consumed>) -> Result<Handled, Error> {
+        self.steps.pass(Step::Polled)?;
         let mut items = Vec::with_capacity(records.len());
         for record in records {
             items.push(self.understand(record).await);
         }
-        self.settle(items).await
+        self.steps.pass(Step::Decoded)?;
+        let mut handled = Handled::default();
+        self.settle(items, &mut handled).await?;
+        self.steps.pass(Step::Queued)?;
+        Ok(handled)
     }
 
     async fn understand(&self, record: Consumed) -> Item {
@@ -294,42 +373,45 @@ impl Handler {
         }
     }
 
-    async fn settle(&mut self, mut items: Vec<Item>) -> Result<Vec<OffsetMove>, Error> {
+    async fn settle(&mut self, mut items: Vec<Item>, handled: &mut Handled) -> Result<(), Error> {
         let mut backoff = Backoff::new("writing the books");
-        let mut moved = Vec::new();
         while !items.is_empty() {
             match self.write(&items).await {
                 Ok((offsets, debt)) => {
                     backoff.succeeded();
-                    moved.extend(offsets);
+                    self.high_water.reached(&offsets);
+                    handled.moved.extend(offsets);
+                    self.steps.pass(Step::Committed)?;
                     if let Some(debt) = debt {
                         self.emitter.pay(debt).await?;
                     }
                     break;
                 }
-                Err(Error::Books(BooksError::Fenced)) => self.drop_lost(&mut items).await?,
+                Err(Error::Books(BooksError::Fenced)) => {
+                    self.drop_lost(&mut items, handled).await?;
+                }
                 Err(Error::Books(error @ BooksError::Refused(_))) => {
                     let [alone] = items.as_mut_slice() else {
-                        // One of them is poison: each stands alone from here.
-                        for item in items {
-                            moved.extend(Box::pin(self.settle(vec![item])).await?);
-                        }
-                        break;
+                        // One of them is poison: halves, until it stands alone.
+                        let rest = items.split_off(items.len() / 2);
+                        Box::pin(self.settle(items, handled)).await?;
+                        return Box::pin(self.settle(rest, handled)).await;
                     };
                     let record = &alone.record;
                     let (topic, partition, offset) =
                         (record.topic, record.partition, record.offset);
                     let error = topology::service::chain(&error);
                     error!(?topic, partition, offset, error, "dead letter");
-                    alone.request = Err("REFUSED_BY_DATABASE");
+                    alone.request = Err(REFUSED_BY_DATABASE);
                 }
                 Err(Error::Books(error @ (BooksError::Connection(_) | BooksError::Passing(_)))) => {
-                    backoff.wait(&error).await
+                    backoff.wait(&error).await;
                 }
+                Err(Error::Interrupted(error)) => backoff.wait(&error).await,
                 Err(error) => return Err(error),
             }
         }
-        Ok(moved)
+        Ok(())
     }
 
     /// Both round trips, with the decision between them.
@@ -339,24 +421,41 @@ impl Handler {
         let key = self.key.clone();
         let codec = Arc::clone(&self.codec);
         let topics = self.topics.clone();
-        let books = self.books().await;
+        let steps = self.steps.clone();
+        let books = self.books().await?;
         let written = async {
             let snapshot = books.begin(&ibans, &ids, &key).await?;
+            steps.pass(Step::Locked)?;
             let tools = Tools {
                 key: &key,
                 codec: &codec,
                 topics: &topics,
             };
             let plan = batch::plan(items, snapshot.accounts, snapshot.priors, tools)?;
-            let debt = books.commit(&plan).await?;
+            steps.pass(Step::Decided)?;
+            let debt = if steps.are_watched() {
+                let mut commit = pin!(books.commit(&plan));
+                // Sends all of it; the answer is read by the next poll.
+                match futures_util::poll!(commit.as_mut()) {
+                    Poll::Ready(committed) => committed?,
+                    Poll::Pending => {
+                        steps.pass(Step::CommitSent)?;
+                        commit.await?
+                    }
+                }
+            } else {
+                books.commit(&plan).await?
+            };
             let Plan {
                 offsets, frames, ..
             } = plan;
             Ok((offsets, debt.map(|id| Debt { id, frames })))
         }
         .await;
-        if let Err(Error::Books(error)) = &written {
-            self.give_up(error).await;
+        match &written {
+            Err(Error::Books(error)) => self.give_up(error).await,
+            Err(Error::Interrupted(_)) => self.disconnect(),
+            _ => {}
         }
         written
     }
@@ -368,13 +467,22 @@ impl Handler {
             (Some(books), _) => books.abandon().await.is_err(),
         };
         if lost {
-            self.books = None;
-            self.connected.store(false, Ordering::Relaxed);
+            self.disconnect();
         }
     }
 
+    /// What this session owes is an orphan then, and taken over like any other.
+    fn disconnect(&mut self) {
+        self.books = None;
+        self.connected.store(false, Ordering::Relaxed);
+    }
+
     /// Keeps only what this assignment still owns and has not dealt with.
-    async fn drop_lost(&mut self, items: &mut Vec<Item>) -> Result<(), Error> {
+    async fn drop_lost(
+        &mut self,
+        items: &mut Vec<Item>,
+        handled: &mut Handled,
+    ) -> Result<(), Error> {
         let partitions: Vec<OffsetMove> = items
             .iter()
             .map(|item| OffsetMove {
@@ -384,7 +492,7 @@ impl Handler {
                 epoch: item.record.epoch,
             })
             .collect();
-        let owned = match self.books().await.owned(&partitions).await {
+        let owned = match self.books().await?.owned(&partitions).await {
             Ok(owned) => owned,
             Err(error) => {
                 self.give_up(&error).await;
@@ -393,36 +501,59 @@ impl Handler {
         };
         let before = items.len();
         items.retain(|Item { record, .. }| {
-            owned.iter().any(|stands| {
+            let stands = owned.iter().find(|stands| {
                 (stands.topic, stands.partition) == (record.topic, record.partition)
                     && stands.epoch == record.epoch
-                    && stands.next_offset <= record.offset
-            })
+            });
+            if stands.is_none() {
+                let assignment = (record.topic, record.partition, record.epoch);
+                if !handled.fenced.contains(&assignment) {
+                    handled.fenced.push(assignment);
+                }
+            }
+            stands.is_some_and(|stands| stands.next_offset <= record.offset)
         });
-        debug!(
-            dropped = before - items.len(),
-            "records belong to another assignment"
+        warn!(
+            records = before - items.len(),
+            partitions = handled.fenced.len(),
+            "fenced: these records belong to another assignment"
         );
         Ok(())
     }
 
     /// The hot connection, waiting for the database as long as it takes.
-    async fn books(&mut self) -> &Books {
+    ///
+    /// Fails only when the database that came back is older than the one that went.
+    async fn books(&mut self) -> Result<&Books, OlderBooks> {
         let mut backoff = Backoff::new("connecting to the books");
         while self.books.is_none() {
             match Books::connect(&self.database_url).await {
                 Ok(books) => {
+                    self.compare_with_high_water().await?;
                     backoff.succeeded();
-                    self.owner.store(books.owner(), Ordering::Relaxed);
                     self.connected.store(true, Ordering::Relaxed);
                     self.books = Some(books);
                 }
                 Err(error) => backoff.wait(&error).await,
             }
         }
-        self.books
+        Ok(self
+            .books
             .as_ref()
-            .expect("the loop above ends with a connection")
+            .expect("the loop above ends with a connection"))
+    }
+
+    async fn compare_with_high_water(&self) -> Result<(), OlderBooks> {
+        let mut backoff = Backoff::new("comparing the books with what was committed");
+        while !self.high_water.is_empty() {
+            let what = "connecting to compare the books";
+            let mut connection = connect_cold(&self.database_url, what).await;
+            match self.high_water.still_holds(&mut connection).await {
+                Ok(judgement) => return judgement,
+                Err(error) => backoff.wait(&error).await,
+            }
+        }
+        Ok(())
     }
 
     async fn open_the_books(&mut self, token: &topology::Token) -> Result<(), Error> {
@@ -430,17 +561,49 @@ impl Handler {
         loop {
             let key = self.key.clone();
             let codec = Arc::clone(&self.codec);
-            let books = self.books().await;
-            match opening::book(books, token, &key, &codec).await {
+            let steps = self.steps.clone();
+            let books = self.books().await?;
+            match opening::book(books, token, &key, &codec, &steps).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(debt)) => return Ok(self.emitter.pay(debt).await?),
                 Err(OpeningError::Encode(error)) => return Err(error.into()),
+                Err(OpeningError::Interrupted(error)) => {
+                    self.disconnect();
+                    backoff.wait(&error).await;
+                }
                 Err(OpeningError::Books(error)) => {
                     self.give_up(&error).await;
                     backoff.wait(&error).await;
                 }
             }
         }
+    }
+}
+
+/// What came of a batch, beside its effects.
+#[derive(Default)]
+struct Handled {
+    moved: Vec<OffsetMove>,
+    /// Assignments that the books say are over.
+    fenced: Vec<(Topic, i32, i64)>,
+}
+
+impl Handled {
+    fn tell(self, consumer: &BatchConsumer) {
+        for moved in self.moved {
+            consumer.mark_done(moved.topic, moved.partition, moved.next_offset);
+        }
+        for (topic, partition, epoch) in self.fenced {
+            consumer.fenced(topic, partition, epoch);
+        }
+    }
+}
+
+/// The queue to emission closes a moment before its task tells why it ended.
+async fn cause(error: Error, emitting: &mut JoinHandle<Result<(), EmissionError>>) -> Error {
+    match error {
+        Error::Emission(EmissionError::Ended) => flatten(emitting.await, "emission"),
+        other => other,
     }
 }
 

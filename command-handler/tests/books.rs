@@ -10,6 +10,7 @@ use command_handler::frames::Frame;
 use command_handler::keys::{self, HandlerKey};
 use command_handler::opening;
 use command_handler::request::Request;
+use command_handler::steps::Steps;
 use command_handler::store::books::{Books, BooksError};
 use command_handler::store::debts;
 use command_handler::store::positions::BookedPositions;
@@ -59,7 +60,8 @@ impl Given {
             .unwrap();
         let books = given.books().await;
         let token = Token::new(COMPANY_TOKEN.to_owned());
-        let debt = opening::book(&books, &token, &given.key, &given.codec).await;
+        let steps = Steps::default();
+        let debt = opening::book(&books, &token, &given.key, &given.codec, &steps).await;
         let debt = debt.unwrap().expect("the opening is owed");
         debts::remove(&mut given.cold().await, &[debt.id])
             .await
@@ -160,7 +162,8 @@ async fn given_open_books_when_opened_again_then_nothing_is_booked_a_second_time
     let given = Given::opened_books().await;
     let books = given.books().await;
     let token = Token::new(COMPANY_TOKEN.to_owned());
-    let again = opening::book(&books, &token, &given.key, &given.codec);
+    let steps = Steps::default();
+    let again = opening::book(&books, &token, &given.key, &given.codec, &steps);
     assert!(again.await.unwrap().is_none());
     assert_eq!(given.company_version().await, 1);
     let sum = "select sum(delta_cents)::bigint from ledger_entry";
@@ -172,7 +175,8 @@ async fn given_a_new_company_token_when_opened_again_then_the_old_one_pays_no_mo
     let given = Given::opened_books().await;
     let books = given.books().await;
     let token = Token::new("another token".to_owned());
-    let again = opening::book(&books, &token, &given.key, &given.codec);
+    let steps = Steps::default();
+    let again = opening::book(&books, &token, &given.key, &given.codec, &steps);
     assert!(again.await.unwrap().is_none());
     let epoch = given.assign().await;
     let (plan, _) = given

@@ -43,6 +43,12 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// A thread that has not ended by then is left to the end of the process: closing a
 /// librdkafka consumer may block while its broker is away.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// A partition that the store says is another's is taken back after this long if the
+/// group still says it is ours. By then a member that was paused has been told otherwise:
+/// it is longer than the interval between two heartbeats.
+const RETAKE_PAUSE: Duration = Duration::from_secs(3);
+/// Wait for a partition's reading to move to another position.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A record as it was read.
 #[derive(Clone, Debug)]
@@ -143,6 +149,7 @@ pub struct BatchConsumer {
     ask: SyncSender<()>,
     batches: tokio::sync::mpsc::Receiver<Result<Vec<Consumed>, ConsumeError>>,
     done: Done,
+    assignment: Arc<Mutex<Assignment>>,
     connection: Connection,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
@@ -163,6 +170,7 @@ impl BatchConsumer {
         let connection = Connection::new(client_id);
         let stop = CancellationToken::new();
         let (Source::Group { group, .. } | Source::Fixed { group, .. }) = &source;
+        let assignment = Arc::<Mutex<Assignment>>::default();
         let context = Context {
             connection: connection.clone(),
             topics: config.topics(),
@@ -171,7 +179,7 @@ impl BatchConsumer {
                 Source::Group { positions, .. } => Some(Arc::clone(positions)),
                 Source::Fixed { .. } => None,
             },
-            assigned: Mutex::new(BTreeMap::new()),
+            assignment: Arc::clone(&assignment),
             failure: Mutex::new(None),
             stop: stop.clone(),
         };
@@ -215,6 +223,7 @@ impl BatchConsumer {
             ask,
             batches,
             done,
+            assignment,
             connection,
             stop,
             thread: Some(thread),
@@ -239,6 +248,22 @@ impl BatchConsumer {
     /// Tells lag tools that everything before `next_offset` is dealt with.
     pub fn mark_done(&self, topic: Topic, partition: i32, next_offset: i64) {
         lock(&self.done).insert((topic, partition), next_offset);
+    }
+
+    /// The store says that this assignment is over. Reading of the partition pauses until
+    /// the group takes it away, or, if it does not, the partition is taken back: two
+    /// instances may take a partition in another order than the group gave it to them.
+    pub fn fenced(&self, topic: Topic, partition: i32, epoch: i64) {
+        let mut assignment = lock(&self.assignment);
+        let at = (topic, partition);
+        if assignment
+            .owned
+            .get(&at)
+            .is_some_and(|it| it.epoch == epoch)
+        {
+            assignment.owned.remove(&at);
+            assignment.fenced.insert(at, Instant::now());
+        }
     }
 
     /// Whether the broker is reached.
@@ -349,22 +374,87 @@ fn to_list(topics: &Topics, positions: &[Position]) -> Result<TopicPartitionList
     Ok(list)
 }
 
+/// The partitions the group has given us.
+#[derive(Default)]
+struct Assignment {
+    /// Ours, as far as we know.
+    owned: BTreeMap<(Topic, i32), Position>,
+    /// Another's, says the store, and since when.
+    fenced: BTreeMap<(Topic, i32), Instant>,
+}
+
+impl Assignment {
+    fn take(&mut self, positions: &[Position]) {
+        for position in positions {
+            let at = (position.topic, position.partition);
+            self.fenced.remove(&at);
+            self.owned.insert(at, *position);
+        }
+    }
+}
+
 /// librdkafka's callbacks: rebalances are answered from the store of positions.
 struct Context {
     connection: Connection,
     topics: Topics,
     runtime: Handle,
     positions: Option<Arc<dyn Positions>>,
-    assigned: Mutex<BTreeMap<(Topic, i32), Position>>,
+    assignment: Arc<Mutex<Assignment>>,
     failure: Mutex<Option<ConsumeError>>,
     stop: CancellationToken,
 }
 
 impl Context {
     fn remember(&self, positions: &[Position]) {
-        let mut assigned = lock(&self.assigned);
-        for position in positions {
-            assigned.insert((position.topic, position.partition), *position);
+        lock(&self.assignment).take(positions);
+    }
+
+    /// Positions with new epochs; `None` when the store failed or we are to stop.
+    fn ask_store(&self, partitions: Vec<(Topic, i32)>) -> Option<Vec<Position>> {
+        let store = self.positions.as_ref()?;
+        let answer = self.runtime.block_on(async {
+            tokio::select! {
+                answer = store.assigned(partitions) => Some(answer),
+                () = self.stop.cancelled() => None,
+            }
+        })?;
+        match answer {
+            Ok(positions) => Some(positions),
+            Err(error) => {
+                *lock(&self.failure) = Some(ConsumeError::Positions(error));
+                None
+            }
+        }
+    }
+
+    /// Takes partitions back that the group has left with us.
+    fn retake(&self, consumer: &BaseConsumer<Context>) {
+        let due: Vec<(Topic, i32)> = lock(&self.assignment)
+            .fenced
+            .iter()
+            .filter(|(_, since)| since.elapsed() >= RETAKE_PAUSE)
+            .map(|(at, _)| *at)
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        let Some(positions) = self.ask_store(due) else {
+            return;
+        };
+        let sought = to_list(&self.topics, &positions)
+            .and_then(|list| consumer.seek_partitions(list, SEEK_TIMEOUT));
+        let settled = sought.and_then(|list| {
+            list.elements()
+                .iter()
+                .try_for_each(|element| element.error())
+        });
+        match settled {
+            Ok(()) => {
+                self.remember(&positions);
+                warn!(partitions = positions.len(), "partitions taken back");
+            }
+            // The broker is away, or the group is taking them away: again, if they stay.
+            Err(error) => debug!(%error, "could not take partitions back"),
         }
     }
 
@@ -379,21 +469,8 @@ impl Context {
     }
 
     fn assign(&self, consumer: &BaseConsumer<Context>, list: &TopicPartitionList) {
-        let Some(store) = &self.positions else { return };
-        let partitions = self.partitions(list);
-        let answer = self.runtime.block_on(async {
-            tokio::select! {
-                answer = store.assigned(partitions) => Some(answer),
-                () = self.stop.cancelled() => None,
-            }
-        });
-        let positions = match answer {
-            Some(Ok(positions)) => positions,
-            Some(Err(error)) => {
-                *lock(&self.failure) = Some(ConsumeError::Positions(error));
-                return;
-            }
-            None => return,
+        let Some(positions) = self.ask_store(self.partitions(list)) else {
+            return;
         };
         self.remember(&positions);
         let assigned = to_list(&self.topics, &positions).and_then(|list| {
@@ -410,11 +487,12 @@ impl Context {
 
     fn revoke(&self, consumer: &BaseConsumer<Context>, list: &TopicPartitionList) {
         let partitions = self.partitions(list);
-        let mut assigned = lock(&self.assigned);
+        let mut assignment = lock(&self.assignment);
         for partition in &partitions {
-            assigned.remove(partition);
+            assignment.owned.remove(partition);
+            assignment.fenced.remove(partition);
         }
-        drop(assigned);
+        drop(assignment);
         let revoked = match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
             _ => consumer.unassign(),
@@ -505,6 +583,7 @@ impl Reader {
                 if self.last_commit.elapsed() >= COMMIT_INTERVAL {
                     self.commit();
                 }
+                self.consumer.context().retake(&self.consumer);
                 POLL_WAIT
             } else {
                 Duration::ZERO
@@ -534,7 +613,8 @@ impl Reader {
         let topic = self.topics.find(message.topic())?;
         let partition = message.partition();
         // None: revoked while it waited; its next owner reads it.
-        let epoch = lock(&self.consumer.context().assigned)
+        let epoch = lock(&self.consumer.context().assignment)
+            .owned
             .get(&(topic, partition))?
             .epoch;
         Some(Consumed {
@@ -551,10 +631,10 @@ impl Reader {
     /// Advisory: a failure is of no consequence but to lag tools.
     fn commit(&mut self) {
         self.last_commit = Instant::now();
-        let owned = lock(&self.consumer.context().assigned);
+        let assignment = lock(&self.consumer.context().assignment);
         let mut list = TopicPartitionList::new();
         for (at, next_offset) in lock(&self.done).iter() {
-            if owned.contains_key(at) && self.committed.get(at) != Some(next_offset) {
+            if assignment.owned.contains_key(at) && self.committed.get(at) != Some(next_offset) {
                 let name = self.topics.name(at.0);
                 let offset = Offset::Offset(*next_offset);
                 if list.add_partition_offset(&name, at.1, offset).is_ok() {
@@ -562,7 +642,7 @@ impl Reader {
                 }
             }
         }
-        drop(owned);
+        drop(assignment);
         if list.count() > 0
             && let Err(error) = self.consumer.commit(&list, CommitMode::Async)
         {
