@@ -162,16 +162,11 @@ fn look(
             asked.add_partition(&topics.name(*topic), partition);
         }
     }
-    for element in consumer
-        .committed_offsets(asked, ASK_TIMEOUT)?
-        .elements()
-    {
+    for element in consumer.committed_offsets(asked, ASK_TIMEOUT)?.elements() {
         if let (Some(topic), Offset::Offset(offset)) =
             (topics.find(element.topic()), element.offset())
         {
-            evidence
-                .offsets
-                .push((topic, element.partition(), offset));
+            evidence.offsets.push((topic, element.partition(), offset));
         }
     }
     for topic in question.written {

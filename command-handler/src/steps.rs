@@ -106,6 +106,10 @@ impl Steps {
 
 impl fmt::Debug for Steps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.are_watched() { "watched" } else { "unwatched" })
+        f.write_str(if self.are_watched() {
+            "watched"
+        } else {
+            "unwatched"
+        })
     }
 }

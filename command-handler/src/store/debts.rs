@@ -54,9 +54,7 @@ struct Locked {
 ///
 /// # Errors
 /// When the database did not do it.
-pub async fn take_owner(
-    connection: &mut AsyncPgConnection,
-) -> Result<i64, diesel::result::Error> {
+pub async fn take_owner(connection: &mut AsyncPgConnection) -> Result<i64, diesel::result::Error> {
     let owner = sql_query("select nextval('debt_owner') as owner")
         .get_result::<Owner>(connection)
         .await?
