@@ -67,11 +67,11 @@ const SETTINGS: &[(&str, &str)] = &[
     ("share.coordinator.state.topic.num.partitions", "1"),
     // The topics are the bank's memory: a topic that forgets says so itself.
     ("log.retention.ms", "-1"),
-    // A member that was killed is replaced soon (the defaults are 45 s and 5 s).
-    ("group.consumer.session.timeout.ms", "10000"),
-    ("group.consumer.min.session.timeout.ms", "6000"),
-    ("group.consumer.heartbeat.interval.ms", "2000"),
-    ("group.consumer.min.heartbeat.interval.ms", "1000"),
+    // A member that was killed is replaced within three seconds (the defaults are 45 s and 5 s).
+    ("group.consumer.session.timeout.ms", "2500"),
+    ("group.consumer.min.session.timeout.ms", "1000"),
+    ("group.consumer.heartbeat.interval.ms", "500"),
+    ("group.consumer.min.heartbeat.interval.ms", "500"),
     // A broker that was killed is let in again only when its old session has ended (9 s by default).
     ("broker.session.timeout.ms", "5000"),
     ("broker.heartbeat.interval.ms", "2000"),
