@@ -4,28 +4,26 @@
 //! Avro datum. Ids come from the registry: those we write are looked up once at the
 //! start and never registered here (that is the synchronizer's), those we read are
 //! looked up when first seen and kept for ever, since an id never changes its meaning.
+//!
+//! What the newest schemas write is read and written directly, in `datum`; everything
+//! else goes through [`reference`], with which the direct way is compared.
 
-use std::collections::HashMap;
+mod datum;
+pub mod reference;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Once, RwLock};
 use std::time::Duration;
 
 use apache_avro::Schema;
-use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::types::Value;
-use apache_avro::writer::datum::GenericDatumWriter;
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_all_versions, get_schema_by_id, get_schema_by_subject_and_version,
 };
 use schema_registry_converter::error::SRCError;
 
 use crate::backoff::Backoff;
-use crate::identity::{CommandId, Token};
-use crate::money::Cents;
-use crate::records::{
-    AccountCreationConfirmed, AccountCreationFailed, AccountType, BalanceChanged, ChangeIdentity,
-    ConfirmAccountCreation, ConfirmMoneyTransfer, Heartbeat, MoneyTransferConfirmed,
-    MoneyTransferFailed, Record, RecordKind,
-};
+use crate::records::borrowed::RecordRef;
+use crate::records::{Record, RecordKind};
 use crate::schemas;
 use crate::topics::{Topic, Topics};
 
@@ -76,15 +74,6 @@ pub enum EncodeError {
         /// The record type.
         record: RecordKind,
     },
-    /// The Avro library refused the value.
-    #[error("could not encode {record:?}")]
-    Avro {
-        /// The record type.
-        record: RecordKind,
-        /// The library's error.
-        #[source]
-        source: Box<apache_avro::Error>,
-    },
 }
 
 fn undecodable(reason: &'static str, detail: impl ToString) -> DecodeError {
@@ -94,17 +83,41 @@ fn undecodable(reason: &'static str, detail: impl ToString) -> DecodeError {
     }
 }
 
-struct WriterSchema {
-    kind: RecordKind,
-    schema: Schema,
-    is_newest: bool,
+fn trailing_bytes(count: usize) -> DecodeError {
+    undecodable("TRAILING_BYTES", format!("{count} bytes after the record"))
+}
+
+/// With what a record was written.
+#[derive(Clone)]
+enum Writer {
+    /// The schema this build writes, or one that lays out its bytes alike.
+    Newest(RecordKind),
+    /// Another one of the same record.
+    Other(RecordKind, Arc<Schema>),
+}
+
+impl Writer {
+    fn of(kind: RecordKind, schema: Schema) -> Writer {
+        if schema.canonical_form() == schemas::newest(kind).canonical_form() {
+            Writer::Newest(kind)
+        } else {
+            Writer::Other(kind, Arc::new(schema))
+        }
+    }
+
+    fn kind(&self) -> RecordKind {
+        match self {
+            Writer::Newest(kind) | Writer::Other(kind, _) => *kind,
+        }
+    }
 }
 
 /// Reads and writes the records of one installation.
 pub struct Codec {
     registry: SrSettings,
-    written: HashMap<(Topic, RecordKind), u32>,
-    known: RwLock<HashMap<u32, Arc<WriterSchema>>>,
+    /// A handful: found faster by looking than by hashing.
+    written: Vec<(Topic, RecordKind, u32)>,
+    known: RwLock<BTreeMap<u32, Writer>>,
 }
 
 impl Codec {
@@ -115,14 +128,14 @@ impl Codec {
         let registry = registry_settings(registry_url);
         let mut codec = Codec {
             registry,
-            written: HashMap::new(),
-            known: RwLock::new(HashMap::new()),
+            written: Vec::new(),
+            known: RwLock::default(),
         };
         for topic in written {
             for kind in topic.definition().records {
                 let subject = topics.subject(*topic, *kind);
                 let id = codec.wait_for_id(&subject, *kind).await;
-                codec.written.insert((*topic, *kind), id);
+                codec.written.push((*topic, *kind, id));
             }
         }
         codec
@@ -134,21 +147,11 @@ impl Codec {
         limit_allocations();
         let codec = Codec {
             registry: registry_settings("http://127.0.0.1:9"),
-            written: ids
-                .iter()
-                .map(|(topic, kind, id)| ((*topic, *kind), *id))
-                .collect(),
-            known: RwLock::new(HashMap::new()),
+            written: ids.to_vec(),
+            known: RwLock::default(),
         };
         for (_, kind, id) in ids {
-            codec.remember(
-                *id,
-                WriterSchema {
-                    kind: *kind,
-                    schema: schemas::newest(*kind).clone(),
-                    is_newest: true,
-                },
-            );
+            codec.remember(*id, Writer::Newest(*kind));
         }
         codec
     }
@@ -157,15 +160,7 @@ impl Codec {
     /// bytes of older versions.
     #[must_use]
     pub fn knowing(self, id: u32, kind: RecordKind, schema: Schema) -> Codec {
-        let is_newest = schema.canonical_form() == schemas::newest(kind).canonical_form();
-        self.remember(
-            id,
-            WriterSchema {
-                kind,
-                schema,
-                is_newest,
-            },
-        );
+        self.remember(id, Writer::of(kind, schema));
         self
     }
 
@@ -199,30 +194,21 @@ impl Codec {
             if schemas::same_schema(&registered.schema, text) {
                 // The registry's answer by version may name another id than its answer by
                 // id gives for this text; ids are what travels, so remember this one.
-                self.remember(
-                    registered.id,
-                    WriterSchema {
-                        kind,
-                        schema: schemas::newest(kind).clone(),
-                        is_newest: true,
-                    },
-                );
+                self.remember(registered.id, Writer::Newest(kind));
                 return Ok(Some(registered.id));
             }
         }
         Ok(None)
     }
 
-    fn remember(&self, id: u32, schema: WriterSchema) -> Arc<WriterSchema> {
-        let schema = Arc::new(schema);
+    fn remember(&self, id: u32, writer: Writer) {
         let mut known = self
             .known
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if known.len() < KNOWN_IDS_MAX {
-            known.insert(id, Arc::clone(&schema));
+            known.insert(id, writer);
         }
-        schema
     }
 
     /// Writes a record for a topic.
@@ -230,22 +216,35 @@ impl Codec {
     /// # Errors
     /// [`EncodeError`]: a fault of this program, never of the record's content.
     pub fn encode(&self, topic: Topic, record: &Record) -> Result<Vec<u8>, EncodeError> {
+        let mut bytes = Vec::with_capacity(128);
+        self.encode_into(&mut bytes, topic, &record.into())?;
+        Ok(bytes)
+    }
+
+    /// Writes a record for a topic behind what `bytes` holds.
+    ///
+    /// # Errors
+    /// [`EncodeError`], and `bytes` as it was.
+    pub fn encode_into(
+        &self,
+        bytes: &mut Vec<u8>,
+        topic: Topic,
+        record: &RecordRef<'_>,
+    ) -> Result<(), EncodeError> {
         let kind = record.kind();
         let id = self
             .written
-            .get(&(topic, kind))
+            .iter()
+            .find(|(of, record, _)| (*of, *record) == (topic, kind))
+            .map(|(_, _, id)| id)
             .ok_or(EncodeError::UnknownSchema {
                 topic,
                 record: kind,
             })?;
-        let mut bytes = Vec::with_capacity(128);
         bytes.push(MAGIC);
         bytes.extend_from_slice(&id.to_be_bytes());
-        write_datum(&mut bytes, record).map_err(|source| EncodeError::Avro {
-            record: kind,
-            source: Box::new(source),
-        })?;
-        Ok(bytes)
+        datum::write(bytes, record);
+        Ok(())
     }
 
     /// Reads a record found in a topic, with whatever schema it was written.
@@ -255,20 +254,42 @@ impl Codec {
     /// [`DecodeError::Registry`] when the registry could not be asked.
     pub async fn decode(&self, topic: Topic, value: Option<&[u8]>) -> Result<Record, DecodeError> {
         let (id, datum) = split_frame(value)?;
-        let writer = match self.known_schema(id) {
+        let writer = match self.writer(id) {
             Some(writer) => writer,
             None => self.look_up(id).await?,
         };
-        if !topic.definition().records.contains(&writer.kind) {
-            return Err(undecodable(
-                "WRONG_TYPE",
-                format!("{} does not belong here", writer.kind.full_name()),
-            ));
+        belongs(topic, writer.kind())?;
+        match writer {
+            Writer::Newest(kind) => read_datum(kind, datum).map(Record::from),
+            Writer::Other(kind, schema) => reference::read(kind, &schema, datum),
         }
-        read_datum(&writer, datum)
     }
 
-    fn known_schema(&self, id: u32) -> Option<Arc<WriterSchema>> {
+    /// Reads a record and leaves its texts where they stand.
+    ///
+    /// `None` when another schema than the newest wrote it or its id is not known yet:
+    /// [`Codec::decode`] reads it then, and knows the id from there on.
+    ///
+    /// # Errors
+    /// [`DecodeError::Undecodable`], as [`Codec::decode`] says it.
+    pub fn decode_borrowed<'a>(
+        &self,
+        topic: Topic,
+        value: Option<&'a [u8]>,
+    ) -> Option<Result<RecordRef<'a>, DecodeError>> {
+        let (id, datum) = match split_frame(value) {
+            Ok(split) => split,
+            Err(error) => return Some(Err(error)),
+        };
+        match self.writer(id)? {
+            Writer::Newest(kind) => {
+                Some(belongs(topic, kind).and_then(|()| read_datum(kind, datum)))
+            }
+            Writer::Other(..) => None,
+        }
+    }
+
+    fn writer(&self, id: u32) -> Option<Writer> {
         self.known
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -276,7 +297,7 @@ impl Codec {
             .cloned()
     }
 
-    async fn look_up(&self, id: u32) -> Result<Arc<WriterSchema>, DecodeError> {
+    async fn look_up(&self, id: u32) -> Result<Writer, DecodeError> {
         let mut attempt = 1;
         let registered = loop {
             match get_schema_by_id(id, &self.registry).await {
@@ -304,15 +325,9 @@ impl Codec {
             .unwrap_or_default();
         let kind = RecordKind::from_full_name(&name)
             .ok_or_else(|| undecodable("WRONG_TYPE", format!("`{name}` is no record of ours")))?;
-        let is_newest = schema.canonical_form() == schemas::newest(kind).canonical_form();
-        Ok(self.remember(
-            id,
-            WriterSchema {
-                kind,
-                schema,
-                is_newest,
-            },
-        ))
+        let writer = Writer::of(kind, schema);
+        self.remember(id, writer.clone());
+        Ok(writer)
     }
 }
 
@@ -357,213 +372,20 @@ fn split_frame(value: Option<&[u8]>) -> Result<(u32, &[u8]), DecodeError> {
     Ok((u32::from_be_bytes(*id), datum))
 }
 
-fn write_datum(bytes: &mut Vec<u8>, record: &Record) -> Result<(), apache_avro::Error> {
-    GenericDatumWriter::builder(schemas::newest(record.kind()))
-        .build()?
-        .write_value_ref(bytes, &to_value(record))?;
-    Ok(())
+fn belongs(topic: Topic, kind: RecordKind) -> Result<(), DecodeError> {
+    if topic.definition().records.contains(&kind) {
+        return Ok(());
+    }
+    Err(undecodable(
+        "WRONG_TYPE",
+        format!("{} does not belong here", kind.full_name()),
+    ))
 }
 
-fn read_datum(writer: &WriterSchema, mut datum: &[u8]) -> Result<Record, DecodeError> {
-    // Resolving is needed, and possible, only where the schemas differ.
-    let reader = (!writer.is_newest).then(|| schemas::newest(writer.kind));
-    let value = GenericDatumReader::builder(&writer.schema)
-        .maybe_reader_schema(reader)
-        .build()
-        .and_then(|reader| reader.read_value(&mut datum))
-        .map_err(|error| undecodable("MALFORMED", error))?;
-    if !datum.is_empty() {
-        return Err(undecodable(
-            "TRAILING_BYTES",
-            format!("{} bytes after the record", datum.len()),
-        ));
+fn read_datum(kind: RecordKind, datum: &[u8]) -> Result<RecordRef<'_>, DecodeError> {
+    match datum::read(kind, datum) {
+        Ok((record, [])) => Ok(record),
+        Ok((_, rest)) => Err(trailing_bytes(rest.len())),
+        Err(error) => Err(undecodable("MALFORMED", error)),
     }
-    Fields::of(value)
-        .and_then(|fields| from_fields(writer.kind, fields))
-        .ok_or_else(|| undecodable("MALFORMED", "a field is missing or of another type"))
-}
-
-fn id_value(id: CommandId) -> Value {
-    Value::Fixed(16, id.to_bytes().to_vec())
-}
-
-fn type_value(account_type: AccountType) -> Value {
-    match account_type {
-        AccountType::Auto => Value::Enum(0, "AUTO".to_owned()),
-        AccountType::Manual => Value::Enum(1, "MANUAL".to_owned()),
-    }
-}
-
-fn to_value(record: &Record) -> Value {
-    let text = |text: &str| Value::String(text.to_owned());
-    let fields: Vec<(&str, Value)> = match record {
-        Record::Heartbeat(it) => vec![("beat", Value::Long(it.beat))],
-        Record::ConfirmAccountCreation(it) => {
-            vec![
-                ("id", id_value(it.id)),
-                ("a_type", type_value(it.account_type)),
-            ]
-        }
-        Record::AccountCreationConfirmed(it) => vec![
-            ("id", id_value(it.id)),
-            ("iban", text(&it.iban)),
-            ("token", text(it.token.expose())),
-            ("a_type", type_value(it.account_type)),
-        ],
-        Record::AccountCreationFailed(it) => {
-            vec![("id", id_value(it.id)), ("reason", text(&it.reason))]
-        }
-        Record::ConfirmMoneyTransfer(it) => vec![
-            ("id", id_value(it.id)),
-            ("token", text(it.token.expose())),
-            ("amount", Value::Long(it.amount.0)),
-            ("from", text(&it.from)),
-            ("to", text(&it.to)),
-            ("description", text(&it.description)),
-        ],
-        Record::MoneyTransferConfirmed(it) => vec![("id", id_value(it.id))],
-        Record::MoneyTransferFailed(it) => {
-            vec![("id", id_value(it.id)), ("reason", text(&it.reason))]
-        }
-        Record::BalanceChanged(it) => {
-            let (version, command_id, occurred_at_us) = match it.change {
-                Some(change) => (
-                    change.version,
-                    Value::Union(1, Box::new(id_value(change.command_id))),
-                    change.occurred_at_us,
-                ),
-                None => (0, Value::Union(0, Box::new(Value::Null)), 0),
-            };
-            vec![
-                ("iban", text(&it.iban)),
-                ("new_balance", Value::Long(it.new_balance.0)),
-                ("changed_by", Value::Long(it.changed_by.0)),
-                ("from_to", text(&it.from_to)),
-                ("description", text(&it.description)),
-                ("version", Value::Long(version)),
-                ("command_id", command_id),
-                ("occurred_at", Value::TimestampMicros(occurred_at_us)),
-            ]
-        }
-    };
-    Value::Record(
-        fields
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-    )
-}
-
-/// A record's fields, taken out by name.
-struct Fields(Vec<(String, Value)>);
-
-impl Fields {
-    fn of(value: Value) -> Option<Fields> {
-        match value {
-            Value::Record(fields) => Some(Fields(fields)),
-            _ => None,
-        }
-    }
-
-    fn take(&mut self, name: &str) -> Option<Value> {
-        let position = self.0.iter().position(|(field, _)| field == name)?;
-        Some(self.0.swap_remove(position).1)
-    }
-
-    fn long(&mut self, name: &str) -> Option<i64> {
-        match self.take(name)? {
-            Value::Long(number) | Value::TimestampMicros(number) => Some(number),
-            Value::Int(number) => Some(number.into()),
-            _ => None,
-        }
-    }
-
-    fn text(&mut self, name: &str) -> Option<String> {
-        match self.take(name)? {
-            Value::String(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    fn id(&mut self) -> Option<CommandId> {
-        command_id(&self.take("id")?)
-    }
-
-    fn account_type(&mut self) -> Option<AccountType> {
-        match self.take("a_type")? {
-            Value::Enum(_, symbol) if symbol == "AUTO" => Some(AccountType::Auto),
-            Value::Enum(_, symbol) if symbol == "MANUAL" => Some(AccountType::Manual),
-            _ => None,
-        }
-    }
-}
-
-fn command_id(value: &Value) -> Option<CommandId> {
-    match value {
-        Value::Fixed(_, bytes) => Some(CommandId::from_bytes(bytes.as_slice().try_into().ok()?)),
-        _ => None,
-    }
-}
-
-fn from_fields(kind: RecordKind, mut fields: Fields) -> Option<Record> {
-    Some(match kind {
-        RecordKind::Heartbeat => Record::Heartbeat(Heartbeat {
-            beat: fields.long("beat")?,
-        }),
-        RecordKind::ConfirmAccountCreation => {
-            Record::ConfirmAccountCreation(ConfirmAccountCreation {
-                id: fields.id()?,
-                account_type: fields.account_type()?,
-            })
-        }
-        RecordKind::AccountCreationConfirmed => {
-            Record::AccountCreationConfirmed(AccountCreationConfirmed {
-                id: fields.id()?,
-                iban: fields.text("iban")?,
-                token: Token::new(fields.text("token")?),
-                account_type: fields.account_type()?,
-            })
-        }
-        RecordKind::AccountCreationFailed => Record::AccountCreationFailed(AccountCreationFailed {
-            id: fields.id()?,
-            reason: fields.text("reason")?,
-        }),
-        RecordKind::ConfirmMoneyTransfer => Record::ConfirmMoneyTransfer(ConfirmMoneyTransfer {
-            id: fields.id()?,
-            token: Token::new(fields.text("token")?),
-            amount: Cents(fields.long("amount")?),
-            from: fields.text("from")?,
-            to: fields.text("to")?,
-            description: fields.text("description")?,
-        }),
-        RecordKind::MoneyTransferConfirmed => {
-            Record::MoneyTransferConfirmed(MoneyTransferConfirmed { id: fields.id()? })
-        }
-        RecordKind::MoneyTransferFailed => Record::MoneyTransferFailed(MoneyTransferFailed {
-            id: fields.id()?,
-            reason: fields.text("reason")?,
-        }),
-        RecordKind::BalanceChanged => Record::BalanceChanged(BalanceChanged {
-            iban: fields.text("iban")?,
-            new_balance: Cents(fields.long("new_balance")?),
-            changed_by: Cents(fields.long("changed_by")?),
-            from_to: fields.text("from_to")?,
-            description: fields.text("description")?,
-            change: {
-                let version = fields.long("version")?;
-                let occurred_at_us = fields.long("occurred_at")?;
-                match fields.take("command_id")? {
-                    Value::Union(_, inner) => match *inner {
-                        Value::Null => None,
-                        value => Some(ChangeIdentity {
-                            version,
-                            command_id: command_id(&value)?,
-                            occurred_at_us,
-                        }),
-                    },
-                    _ => return None,
-                }
-            },
-        }),
-    })
 }

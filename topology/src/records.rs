@@ -4,6 +4,8 @@
 //! parses it at its own edge. The `.avsc` files beside this crate are the truth; the
 //! golden bytes in `tests/golden.rs` hold both together.
 
+pub mod borrowed;
+
 use crate::identity::{CommandId, Token};
 use crate::money::Cents;
 
@@ -80,7 +82,7 @@ pub enum AccountType {
 }
 
 /// Command: open an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfirmAccountCreation {
     /// The command.
     pub id: CommandId,
