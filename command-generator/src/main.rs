@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use topology::service::{self, Threads};
+
 fn main() -> ExitCode {
-    topology::service::main("command-generator", command_generator::run)
+    service::main("command-generator", Threads::One, command_generator::run)
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use topology::service::{self, Threads};
+
 fn main() -> ExitCode {
-    topology::service::main("command-handler", command_handler::run)
+    service::main("command-handler", Threads::One, command_handler::run)
 }

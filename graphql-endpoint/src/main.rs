@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use graphql_endpoint::config::{Config, PRINT_SCHEMA};
+use topology::service::{self, Threads};
 
 fn main() -> ExitCode {
     // Asked for by builds, which have no database to name.
@@ -18,7 +19,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         };
     }
-    topology::service::main("graphql-endpoint", |config: Config, stop| {
-        graphql_endpoint::run(config, stop)
-    })
+    service::main(
+        "graphql-endpoint",
+        Threads::Several,
+        |config: Config, stop| graphql_endpoint::run(config, stop),
+    )
 }

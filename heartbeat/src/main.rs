@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use topology::service::{self, Threads};
+
 fn main() -> ExitCode {
-    topology::service::main("heartbeat", heartbeat::run)
+    service::main("heartbeat", Threads::One, heartbeat::run)
 }

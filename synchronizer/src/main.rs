@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use topology::service::{self, Threads};
+
 fn main() -> ExitCode {
-    topology::service::main("synchronizer", synchronizer::run)
+    service::main("synchronizer", Threads::One, synchronizer::run)
 }

@@ -5,14 +5,37 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::config::{self, CommonConfig};
 use crate::{shutdown, telemetry};
 
-/// Worker threads of a service: its work is waiting, not computing.
+/// Threads a service's tasks run on; the Kafka clients have their own beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// The work is one chain of steps: another thread would only be woken to hand over.
+    One,
+    /// Many tasks that have nothing to do with each other, such as requests.
+    Several,
+}
+
+/// What [`Threads::Several`] means, beside the main thread: the work is waiting, not
+/// computing.
 const WORKER_THREADS: usize = 2;
+
+impl Threads {
+    fn runtime(self) -> std::io::Result<Runtime> {
+        match self {
+            Threads::One => Builder::new_current_thread().enable_all().build(),
+            Threads::Several => Builder::new_multi_thread()
+                .worker_threads(WORKER_THREADS)
+                .enable_all()
+                .build(),
+        }
+    }
+}
 
 /// A configuration with the part all services share.
 pub trait ServiceConfig: Parser + CommandFactory {
@@ -24,7 +47,7 @@ pub trait ServiceConfig: Parser + CommandFactory {
 ///
 /// Exit code 0 after a stop that was asked for, 1 when the service could not go on,
 /// 2 when the configuration cannot work.
-pub fn main<C, F, R, E>(name: &'static str, run: R) -> ExitCode
+pub fn main<C, F, R, E>(name: &'static str, threads: Threads, run: R) -> ExitCode
 where
     C: ServiceConfig,
     R: FnOnce(C, CancellationToken) -> F,
@@ -33,11 +56,7 @@ where
 {
     let config: C = config::parse();
     telemetry::start(&config.common().log, config.common().log_format);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKER_THREADS)
-        .enable_all()
-        .build();
-    let runtime = match runtime {
+    let runtime = match threads.runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             error!(%error, "could not start the runtime");
