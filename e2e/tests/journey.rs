@@ -1,5 +1,6 @@
 //! A person's way through the page, in a real browser.
 
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,8 +14,34 @@ const COMPANY_IBAN: &str = "NL66OPEN0000000000";
 /// A headless Chromium behind its driver.
 struct Browser {
     driver: WebDriver,
-    process: Child,
-    _profile: std::path::PathBuf,
+    /// Ends after the driver's last words.
+    _processes: Processes,
+}
+
+/// chromedriver and the Chromium it starts; they end with the test, however it ends.
+struct Processes {
+    chromedriver: Child,
+    /// Names Chromium's processes: no other has it on its command line.
+    profile: PathBuf,
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        // Both are gone already after a quit; then there is nothing to do.
+        let _ = self.chromedriver.kill();
+        let _ = self.chromedriver.wait();
+        let profile = self.profile.to_string_lossy();
+        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let command_line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            if String::from_utf8_lossy(&command_line).contains(&*profile) {
+                let _ = Command::new("kill")
+                    .arg("-KILL")
+                    .arg(process.file_name())
+                    .stderr(Stdio::null())
+                    .status();
+            }
+        }
+    }
 }
 
 impl Browser {
@@ -22,13 +49,17 @@ impl Browser {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
-        let process = Command::new("chromedriver")
+        let chromedriver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .context("chromedriver is missing; `cargo bank test` installs it")?;
         let profile = bank.directory().join("browser");
+        let processes = Processes {
+            chromedriver,
+            profile: profile.clone(),
+        };
         let mut capabilities = DesiredCapabilities::chrome();
         for argument in [
             "--headless=new",
@@ -52,8 +83,7 @@ impl Browser {
         .await?;
         Ok(Browser {
             driver,
-            process,
-            _profile: profile,
+            _processes: processes,
         })
     }
 
@@ -120,11 +150,8 @@ impl Browser {
         self.click("#sign-in-submit").await
     }
 
-    async fn stop(mut self) -> Result<()> {
-        let quit = self.driver.quit().await;
-        self.process.kill()?;
-        self.process.wait()?;
-        Ok(quit?)
+    async fn stop(self) -> Result<()> {
+        Ok(self.driver.quit().await?)
     }
 }
 

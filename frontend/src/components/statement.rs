@@ -5,7 +5,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 
 use super::{
-    sign_in::Failure,
+    failure::Failure,
     transaction_row::{SentRow, TransactionRow},
 };
 use crate::{
