@@ -2,14 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use command_generator::{Config, GeneratorError};
 use local_cluster::Endpoints;
-use local_cluster::testing::{create_database, drop_database, shared_cluster, unique_prefix};
+use local_cluster::testing::{
+    client_arguments, create_database, drop_database, free_address, shared_cluster, unique_prefix,
+};
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, OwnedMessage};
@@ -34,19 +35,17 @@ async fn synchronize(cluster: &Endpoints, prefix: &str) {
     let endpoint = create_database(cluster, "generator_endpoint")
         .await
         .unwrap();
-    let config = synchronizer::Config::try_parse_from([
-        "synchronizer",
-        "--kafka-brokers",
-        &cluster.kafka_brokers,
-        "--schema-registry-url",
-        &cluster.schema_registry_url,
-        "--topic-prefix",
-        prefix,
-        "--command-handler-database-url",
-        &handler.url,
-        "--graphql-endpoint-database-url",
-        &endpoint.url,
+    let mut arguments = vec!["synchronizer".to_owned()];
+    arguments.extend(client_arguments(cluster, prefix));
+    arguments.extend([
+        "--command-handler-database-url".to_owned(),
+        handler.url.clone(),
     ]);
+    arguments.extend([
+        "--graphql-endpoint-database-url".to_owned(),
+        endpoint.url.clone(),
+    ]);
+    let config = synchronizer::Config::try_parse_from(arguments);
     synchronizer::apply(&config.unwrap()).await.unwrap();
     for database in [handler, endpoint] {
         drop_database(cluster, &database).await.unwrap();
@@ -184,10 +183,7 @@ impl World {
     }
 
     async fn start(&self) -> Service {
-        let address = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .unwrap()
-            .to_string();
+        let address = free_address();
         let config = config(self.cluster, &self.prefix, &address, &self.token_file);
         let stop = CancellationToken::new();
         let task = tokio::spawn(command_generator::run(config, stop.clone()));
@@ -216,20 +212,17 @@ fn config(
     address: &str,
     token_file: &std::path::Path,
 ) -> Config {
-    Config::try_parse_from([
-        "command-generator",
-        "--kafka-brokers",
-        &cluster.kafka_brokers,
-        "--schema-registry-url",
-        &cluster.schema_registry_url,
-        "--topic-prefix",
-        prefix,
+    let mut arguments = vec!["command-generator".to_owned()];
+    arguments.extend(client_arguments(cluster, prefix));
+    let token_file = token_file.to_str().unwrap();
+    let own = [
         "--operations-address",
         address,
         "--company-token-file",
-        token_file.to_str().unwrap(),
-    ])
-    .unwrap()
+        token_file,
+    ];
+    arguments.extend(own.map(str::to_owned));
+    Config::try_parse_from(arguments).unwrap()
 }
 
 struct Service {

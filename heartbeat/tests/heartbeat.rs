@@ -1,14 +1,15 @@
 //! The heartbeat against real brokers and a real registry.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
 
 use clap::Parser;
 use heartbeat::{Config, HeartbeatError};
 use local_cluster::Endpoints;
-use local_cluster::testing::{create_database, drop_database, shared_cluster, unique_prefix};
+use local_cluster::testing::{
+    client_arguments, create_database, drop_database, free_address, shared_cluster, unique_prefix,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -24,28 +25,21 @@ const NOWHERE: &str = "127.0.0.1:9";
 async fn synchronize(cluster: &Endpoints, prefix: &str) {
     let handler = create_database(cluster, "beat_handler").await.unwrap();
     let endpoint = create_database(cluster, "beat_endpoint").await.unwrap();
-    let config = synchronizer::Config::try_parse_from([
-        "synchronizer",
-        "--kafka-brokers",
-        &cluster.kafka_brokers,
-        "--schema-registry-url",
-        &cluster.schema_registry_url,
-        "--topic-prefix",
-        prefix,
-        "--command-handler-database-url",
-        &handler.url,
-        "--graphql-endpoint-database-url",
-        &endpoint.url,
+    let mut arguments = vec!["synchronizer".to_owned()];
+    arguments.extend(client_arguments(cluster, prefix));
+    arguments.extend([
+        "--command-handler-database-url".to_owned(),
+        handler.url.clone(),
     ]);
+    arguments.extend([
+        "--graphql-endpoint-database-url".to_owned(),
+        endpoint.url.clone(),
+    ]);
+    let config = synchronizer::Config::try_parse_from(arguments);
     synchronizer::apply(&config.unwrap()).await.unwrap();
     for database in [handler, endpoint] {
         drop_database(cluster, &database).await.unwrap();
     }
-}
-
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }
 
 async fn get(base: &str, path: &str) -> Option<(u16, Value)> {
@@ -77,20 +71,12 @@ struct Service {
 }
 
 impl Service {
-    fn start(brokers: &str, registry: &str, prefix: &str) -> Service {
+    fn start(cluster: &Endpoints, prefix: &str) -> Service {
         let address = free_address();
-        let config = Config::try_parse_from([
-            "heartbeat",
-            "--kafka-brokers",
-            brokers,
-            "--schema-registry-url",
-            registry,
-            "--topic-prefix",
-            prefix,
-            "--operations-address",
-            &address,
-        ])
-        .unwrap();
+        let mut arguments = vec!["heartbeat".to_owned()];
+        arguments.extend(client_arguments(cluster, prefix));
+        arguments.extend(["--operations-address".to_owned(), address.clone()]);
+        let config = Config::try_parse_from(arguments).unwrap();
         let stop = CancellationToken::new();
         Service {
             config: config.clone(),
@@ -122,11 +108,7 @@ async fn given_a_rate_when_set_then_beats_come_at_it_numbered_and_timed() {
     let cluster = shared_cluster();
     let prefix = unique_prefix("beats");
     synchronize(cluster, &prefix).await;
-    let service = Service::start(
-        &cluster.kafka_brokers,
-        &cluster.schema_registry_url,
-        &prefix,
-    );
+    let service = Service::start(cluster, &prefix);
     until_answer(&service.base, "/readyz", |status, _| status == 200).await;
 
     let kafka = &service.config.common.kafka;

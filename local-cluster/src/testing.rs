@@ -6,6 +6,7 @@
 
 use std::{
     io::Write,
+    net::TcpListener,
     path::Path,
     process::{ChildStdin, Command, Stdio},
     sync::{Arc, OnceLock, mpsc},
@@ -63,6 +64,32 @@ pub fn shared_cluster() -> &'static Endpoints {
 #[must_use]
 pub fn unique_prefix(test: &str) -> String {
     format!("{}-{}-", safe(test, '-'), random_suffix())
+}
+
+/// What tells a service where Kafka and the registry are, and what its topics begin with.
+#[must_use]
+pub fn client_arguments(cluster: &Endpoints, prefix: &str) -> [String; 6] {
+    [
+        "--kafka-brokers",
+        &cluster.kafka_brokers,
+        "--schema-registry-url",
+        &cluster.schema_registry_url,
+        "--topic-prefix",
+        prefix,
+    ]
+    .map(str::to_owned)
+}
+
+/// An address of this machine nobody listens on yet.
+///
+/// # Panics
+/// When the system has none.
+#[must_use]
+pub fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port is free")
+        .to_string()
 }
 
 /// A new database with an owner of the same name; the name starts with `purpose`.

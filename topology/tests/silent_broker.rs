@@ -78,7 +78,7 @@ async fn given_a_silent_broker_when_records_are_sent_then_waiting_is_idle_and_al
     send(0).await.wait().await.unwrap();
 
     let state = State::load(cluster.layout()).unwrap().unwrap();
-    let kafka = state.programs["kafka"].process.clone().unwrap();
+    let kafka = state.programs["kafka"].process.unwrap();
     kafka.signal(Signal::STOP);
     let mut deliveries = Vec::new();
     for number in 1..=RECORDS {

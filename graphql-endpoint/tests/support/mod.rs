@@ -7,7 +7,9 @@ use clap::Parser;
 use futures_util::{SinkExt, StreamExt};
 use graphql_endpoint::config::Config;
 use local_cluster::Endpoints;
-use local_cluster::testing::{TestDatabase, create_database, shared_cluster, unique_prefix};
+use local_cluster::testing::{
+    TestDatabase, client_arguments, create_database, shared_cluster, unique_prefix,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -54,19 +56,17 @@ impl World {
         let other = create_database(cluster, "unused")
             .await
             .expect("a database");
-        let config = synchronizer::Config::parse_from([
-            "synchronizer",
-            "--kafka-brokers",
-            &kafka.brokers,
-            "--topic-prefix",
-            &kafka.topic_prefix,
-            "--schema-registry-url",
-            &cluster.schema_registry_url,
-            "--command-handler-database-url",
-            &other.url,
-            "--graphql-endpoint-database-url",
-            &database.url,
+        let mut arguments = vec!["synchronizer".to_owned()];
+        arguments.extend(client_arguments(cluster, &kafka.topic_prefix));
+        arguments.extend([
+            "--command-handler-database-url".to_owned(),
+            other.url.clone(),
         ]);
+        arguments.extend([
+            "--graphql-endpoint-database-url".to_owned(),
+            database.url.clone(),
+        ]);
+        let config = synchronizer::Config::parse_from(arguments);
         synchronizer::run(config, CancellationToken::new())
             .await
             .expect("topics, schemas and tables");
