@@ -1,21 +1,19 @@
 //! One batch, decided in memory: from records and what the books say, to everything that
 //! must be written and sent. Pure but for the encoding of records.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use topology::consumer::Consumed;
-use topology::records::{
-    AccountCreationConfirmed, AccountCreationFailed, AccountType, BalanceChanged, ChangeIdentity,
-    MoneyTransferConfirmed, MoneyTransferFailed,
+use topology::records::borrowed::{
+    AccountCreationConfirmedRef, AccountCreationFailedRef, BalanceChangedRef,
+    MoneyTransferFailedRef, RecordRef, TokenRef,
 };
-use topology::{
-    Cents, Codec, CommandId, EncodeError, Iban, Record, Token, Topic, Topics, dead_letters,
-};
+use topology::records::{AccountType, ChangeIdentity, MoneyTransferConfirmed};
+use topology::{Cents, Codec, CommandId, EncodeError, Iban, Topic, Topics, dead_letters};
 
-use crate::domain::{
-    Account, Accounts, Command, Event, Facts, Party, Rejection, Transfer, decide, evolve,
-};
-use crate::frames::Frame;
+use crate::domain::{Account, Accounts, Command, Event, Facts, Party, Rejection, decide, evolve};
+use crate::frames::Frames;
 use crate::keys::{self, HandlerKey};
 use crate::request::{Request, RequestHash};
 
@@ -62,7 +60,7 @@ pub struct Prior {
     /// Where that content stood; `None` for the opening, which stood nowhere.
     pub source: Option<Source>,
     /// What the decision gave.
-    pub frames: Vec<Frame>,
+    pub frames: Frames,
 }
 
 /// A decision to be stored.
@@ -80,8 +78,8 @@ pub struct Outcome {
     pub observed_version: Option<i64>,
     /// Where the command stood; `None` for the opening, which stood nowhere.
     pub source: Option<Source>,
-    /// What it gives.
-    pub frames: Vec<Frame>,
+    /// What it gives: these of the plan's frames.
+    pub frames: Range<usize>,
 }
 
 /// One line of the ledger.
@@ -89,8 +87,8 @@ pub struct Outcome {
 pub struct LedgerEntry {
     /// Booked for this command.
     pub command_id: CommandId,
-    /// Own IBAN, `cash`, or another bank's account.
-    pub account: String,
+    /// Whose money moved.
+    pub account: Party,
     /// Signed.
     pub delta: Cents,
     /// Version and balance after it, of an own account.
@@ -124,9 +122,9 @@ pub struct Plan {
     /// Commands whose frames are owed, in order; a repeated one may stand here twice.
     pub owed: Vec<CommandId>,
     /// Dead letters owed.
-    pub dead_letters: Vec<Frame>,
+    pub dead_letters: Frames,
     /// All frames in the order they are sent.
-    pub frames: Vec<Frame>,
+    pub frames: Frames,
     /// Where reading goes on.
     pub offsets: Vec<OffsetMove>,
 }
@@ -142,32 +140,36 @@ pub struct Tools<'a> {
     pub topics: &'a Topics,
 }
 
-/// The account numbers the books must be asked for, and locked, before deciding.
+/// The account numbers the books must be asked for, and locked, before deciding: in
+/// order, each once.
 #[must_use]
 pub fn touched_ibans(items: &[Item], key: &HandlerKey) -> Vec<Iban> {
-    let mut ibans = BTreeSet::new();
-    for request in items.iter().filter_map(|item| item.request.as_ref().ok()) {
+    let mut ibans = Vec::with_capacity(2 * items.len());
+    for request in requests(items) {
         match &request.command {
             Command::OpenAccount => ibans.extend(key.iban_candidates(request.id)),
-            Command::Transfer(Transfer { from, to, .. }) => {
-                for text in [from, to] {
-                    ibans.extend(Iban::parse(text).ok().filter(Iban::is_ours));
-                }
+            Command::Transfer(transfer) => {
+                let parties = [&transfer.from, &transfer.to].into_iter().flatten();
+                ibans.extend(parties.filter_map(Party::own));
             }
         }
     }
-    ibans.into_iter().collect()
+    ibans.sort_unstable();
+    ibans.dedup();
+    ibans
 }
 
-/// The command ids whose prior decisions the books must be asked for.
+/// The command ids whose prior decisions the books must be asked for: in order, each once.
 #[must_use]
 pub fn command_ids(items: &[Item]) -> Vec<CommandId> {
-    let ids: BTreeSet<CommandId> = items
-        .iter()
-        .filter_map(|item| item.request.as_ref().ok())
-        .map(|request| request.id)
-        .collect();
-    ids.into_iter().collect()
+    let mut ids: Vec<CommandId> = requests(items).map(|request| request.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn requests(items: &[Item]) -> impl Iterator<Item = &Request> {
+    items.iter().filter_map(|item| item.request.as_ref().ok())
 }
 
 /// Decides the items in order.
@@ -184,8 +186,14 @@ pub fn plan(
         accounts,
         priors,
         tools,
-        changed: BTreeSet::new(),
-        plan: Plan::default(),
+        decided: HashMap::with_capacity(items.len()),
+        plan: Plan {
+            outcomes: Vec::with_capacity(items.len()),
+            entries: Vec::with_capacity(2 * items.len()),
+            owed: Vec::with_capacity(items.len()),
+            frames: Frames::with_capacity(3 * items.len()),
+            ..Plan::default()
+        },
     };
     for item in items {
         planner.take(item)?;
@@ -197,7 +205,8 @@ struct Planner<'a> {
     accounts: Accounts,
     priors: HashMap<CommandId, Prior>,
     tools: Tools<'a>,
-    changed: BTreeSet<Iban>,
+    /// Of the commands decided in this batch, which outcome is theirs.
+    decided: HashMap<CommandId, usize>,
     plan: Plan,
 }
 
@@ -210,22 +219,42 @@ impl Planner<'_> {
                 return Ok(());
             }
         };
-        let source = Source::of(&item.record);
         if let Some(prior) = self.priors.get(&request.id) {
-            if prior.source == Some(source) {
-                // The same record again: what it gave is sent or owed already.
-                return Ok(());
+            let (hash, source) = (prior.hash, prior.source);
+            if self.is_new_delivery(item, request, hash, source) {
+                let prior = &self.priors[&request.id];
+                self.plan.frames.append(&prior.frames);
             }
-            let conflict = prior.hash != request.hash;
-            let frames = prior.frames.clone();
-            if conflict {
-                self.dead_letter(&item.record, IDEMPOTENCY_CONFLICT);
+        } else if let Some(number) = self.decided.get(&request.id) {
+            let outcome = &self.plan.outcomes[*number];
+            let (hash, source, frames) = (outcome.hash, outcome.source, outcome.frames.clone());
+            if self.is_new_delivery(item, request, hash, source) {
+                self.plan.frames.repeat(frames);
             }
-            self.plan.owed.push(request.id);
-            self.plan.frames.extend(frames);
-            return Ok(());
+        } else {
+            self.decide(request, &item.record)?;
         }
-        self.decide(request, &item.record)
+        Ok(())
+    }
+
+    /// Whether a command that was decided before is to be answered once more. One of other
+    /// content under the same id is also a dead letter.
+    fn is_new_delivery(
+        &mut self,
+        item: &Item,
+        request: &Request,
+        hash: RequestHash,
+        source: Option<Source>,
+    ) -> bool {
+        if source == Some(Source::of(&item.record)) {
+            // The same record again: what it gave is sent or owed already.
+            return false;
+        }
+        if hash != request.hash {
+            self.dead_letter(&item.record, IDEMPOTENCY_CONFLICT);
+        }
+        self.plan.owed.push(request.id);
+        true
     }
 
     fn decide(&mut self, request: &Request, record: &Consumed) -> Result<(), EncodeError> {
@@ -237,35 +266,26 @@ impl Planner<'_> {
             Command::Transfer(_) => Facts::default(),
         };
         let observed_version = self.payer_version(&request.command);
+        let first_frame = self.plan.frames.len();
         let decision = decide(&self.accounts, &request.command, &facts);
-        let mut frames = Vec::new();
-        if let Ok(events) = &decision {
-            for event in events {
-                self.accounts = evolve(std::mem::take(&mut self.accounts), event);
-                self.record_event(request, record, event, &mut frames)?;
-            }
+        for event in decision.iter().flatten() {
+            self.accounts = evolve(std::mem::take(&mut self.accounts), event);
+            self.record_event(request, record, event)?;
         }
-        let (kind, answer) = answer(request, &decision, self.tools.key);
-        frames.push(self.answer_frame(request, &answer)?);
-        let source = Source::of(record);
-        self.priors.insert(
-            request.id,
-            Prior {
-                hash: request.hash,
-                source: Some(source),
-                frames: frames.clone(),
-            },
-        );
+        self.answer(request, &decision)?;
+        self.decided.insert(request.id, self.plan.outcomes.len());
         self.plan.owed.push(request.id);
-        self.plan.frames.extend(frames.iter().cloned());
         self.plan.outcomes.push(Outcome {
             id: request.id,
             hash: request.hash,
-            kind,
+            kind: match request.command {
+                Command::OpenAccount => "account_creation",
+                Command::Transfer(_) => "money_transfer",
+            },
             rejection: decision.err(),
             observed_version,
-            source: Some(source),
-            frames,
+            source: Some(Source::of(record)),
+            frames: first_frame..self.plan.frames.len(),
         });
         Ok(())
     }
@@ -274,8 +294,8 @@ impl Planner<'_> {
         let Command::Transfer(transfer) = command else {
             return None;
         };
-        let iban = Iban::parse(&transfer.from).ok()?;
-        Some(self.accounts.get(&iban)?.version)
+        let payer = transfer.from.as_ref().ok()?.own()?;
+        Some(self.accounts.get(payer)?.version)
     }
 
     fn record_event(
@@ -283,7 +303,6 @@ impl Planner<'_> {
         request: &Request,
         record: &Consumed,
         event: &Event,
-        frames: &mut Vec<Frame>,
     ) -> Result<(), EncodeError> {
         match event {
             Event::AccountOpened(account) => {
@@ -299,7 +318,7 @@ impl Planner<'_> {
                     let after = party.own().and_then(|iban| self.accounts.get(iban));
                     self.plan.entries.push(LedgerEntry {
                         command_id: request.id,
-                        account: party.name().to_owned(),
+                        account: party.clone(),
                         delta,
                         after: after.map(|account| (account.version, account.balance)),
                     });
@@ -312,8 +331,7 @@ impl Planner<'_> {
                             command_id: request.id,
                             occurred_at_us: record.timestamp_ms.saturating_mul(1_000),
                         };
-                        frames.push(balance_changed(self.tools.codec, &change)?);
-                        self.changed.insert(account.iban.clone());
+                        balance_changed(&mut self.plan.frames, self.tools.codec, &change)?;
                     }
                 }
             }
@@ -321,39 +339,73 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn answer_frame(&self, request: &Request, answer: &Record) -> Result<Frame, EncodeError> {
-        let topic = match request.command {
-            Command::OpenAccount => Topic::AccountCreationFeedback,
-            Command::Transfer(_) => Topic::MoneyTransferFeedback,
-        };
-        let value = self.tools.codec.encode(topic, answer)?;
-        let token_at = match answer {
-            Record::AccountCreationConfirmed(confirmed) => {
-                find(&value, confirmed.token.expose().as_bytes())
+    fn answer(
+        &mut self,
+        request: &Request,
+        decision: &Result<Vec<Event>, Rejection>,
+    ) -> Result<(), EncodeError> {
+        let id = request.id;
+        match (&request.command, decision) {
+            (Command::OpenAccount, Ok(events)) => {
+                let token = self.tools.key.token(id);
+                let opened = events.iter().find_map(|event| match event {
+                    Event::AccountOpened(account) => Some(account.iban.as_str()),
+                    Event::MoneyMoved { .. } => None,
+                });
+                let confirmed = AccountCreationConfirmedRef {
+                    id,
+                    iban: opened.unwrap_or_default(),
+                    token: TokenRef::new(&token),
+                    account_type: request.account_type.unwrap_or(AccountType::Auto),
+                };
+                let answer = RecordRef::AccountCreationConfirmed(confirmed);
+                self.send_answer(Topic::AccountCreationFeedback, id, &answer)?;
+                self.plan.frames.blank_out(&token);
+                Ok(())
             }
-            _ => None,
-        };
-        Ok(Frame {
-            topic,
-            key: request.id.to_string().into_bytes(),
-            value: Some(value),
-            headers: Vec::new(),
-            token_at,
-        })
+            (Command::OpenAccount, Err(rejection)) => {
+                let reason = rejection.reason();
+                let failed = AccountCreationFailedRef { id, reason };
+                let answer = RecordRef::AccountCreationFailed(failed);
+                self.send_answer(Topic::AccountCreationFeedback, id, &answer)
+            }
+            (Command::Transfer(_), Ok(_)) => {
+                let answer = RecordRef::MoneyTransferConfirmed(MoneyTransferConfirmed { id });
+                self.send_answer(Topic::MoneyTransferFeedback, id, &answer)
+            }
+            (Command::Transfer(_), Err(rejection)) => {
+                let reason = rejection.reason();
+                let answer = RecordRef::MoneyTransferFailed(MoneyTransferFailedRef { id, reason });
+                self.send_answer(Topic::MoneyTransferFeedback, id, &answer)
+            }
+        }
+    }
+
+    fn send_answer(
+        &mut self,
+        topic: Topic,
+        id: CommandId,
+        answer: &RecordRef<'_>,
+    ) -> Result<(), EncodeError> {
+        let mut key = uuid::Uuid::encode_buffer();
+        let key = id.0.hyphenated().encode_lower(&mut key);
+        let codec = self.tools.codec;
+        let write = |bytes: &mut Vec<u8>| codec.encode_into(bytes, topic, answer);
+        self.plan.frames.write(topic, key.as_bytes(), write)
     }
 
     fn dead_letter(&mut self, record: &Consumed, reason: &str) {
-        let frame = dead_letter(self.tools.topics, record, reason);
-        self.plan.dead_letters.push(frame.clone());
-        self.plan.frames.push(frame);
+        let key = record.key.as_deref().unwrap_or_default();
+        let value = record.value.as_deref();
+        let headers = dead_letters::headers(self.tools.topics, record, reason);
+        self.plan
+            .dead_letters
+            .dead_letter(key, value, headers.clone());
+        self.plan.frames.dead_letter(key, value, headers);
     }
 
     fn finish(mut self, items: &[Item]) -> Plan {
-        self.plan.changed = self
-            .changed
-            .iter()
-            .filter_map(|iban| self.accounts.get(iban).cloned())
-            .collect();
+        self.plan.changed = self.accounts.changed().cloned().collect();
         let mut offsets = BTreeMap::new();
         for Item { record, .. } in items {
             offsets.insert(
@@ -371,46 +423,6 @@ impl Planner<'_> {
     }
 }
 
-fn answer(
-    request: &Request,
-    decision: &Result<Vec<Event>, Rejection>,
-    key: &HandlerKey,
-) -> (&'static str, Record) {
-    let id = request.id;
-    match (&request.command, decision) {
-        (Command::OpenAccount, Ok(events)) => {
-            let iban = events
-                .iter()
-                .find_map(|event| match event {
-                    Event::AccountOpened(account) => Some(account.iban.to_string()),
-                    Event::MoneyMoved { .. } => None,
-                })
-                .unwrap_or_default();
-            let record = AccountCreationConfirmed {
-                id,
-                iban,
-                token: Token::new(key.token(id)),
-                account_type: request.account_type.unwrap_or(AccountType::Auto),
-            };
-            ("account_creation", Record::AccountCreationConfirmed(record))
-        }
-        (Command::OpenAccount, Err(rejection)) => {
-            let reason = rejection.reason().to_owned();
-            let record = AccountCreationFailed { id, reason };
-            ("account_creation", Record::AccountCreationFailed(record))
-        }
-        (Command::Transfer(_), Ok(_)) => {
-            let record = MoneyTransferConfirmed { id };
-            ("money_transfer", Record::MoneyTransferConfirmed(record))
-        }
-        (Command::Transfer(_), Err(rejection)) => {
-            let reason = rejection.reason().to_owned();
-            let record = MoneyTransferFailed { id, reason };
-            ("money_transfer", Record::MoneyTransferFailed(record))
-        }
-    }
-}
-
 /// What a `BalanceChanged` is made of.
 pub(crate) struct Change<'a> {
     pub(crate) account: &'a Account,
@@ -421,44 +433,27 @@ pub(crate) struct Change<'a> {
     pub(crate) occurred_at_us: i64,
 }
 
-pub(crate) fn balance_changed(codec: &Codec, change: &Change<'_>) -> Result<Frame, EncodeError> {
+pub(crate) fn balance_changed(
+    frames: &mut Frames,
+    codec: &Codec,
+    change: &Change<'_>,
+) -> Result<(), EncodeError> {
     let account = change.account;
-    let record = Record::BalanceChanged(BalanceChanged {
-        iban: account.iban.to_string(),
+    let record = RecordRef::BalanceChanged(BalanceChangedRef {
+        iban: account.iban.as_str(),
         new_balance: account.balance,
         changed_by: change.delta,
-        from_to: change.other.name().to_owned(),
-        description: change.description.to_owned(),
+        from_to: change.other.name(),
+        description: change.description,
         change: Some(ChangeIdentity {
             version: account.version,
             command_id: change.command_id,
             occurred_at_us: change.occurred_at_us,
         }),
     });
-    Ok(Frame {
-        topic: Topic::BalanceChanged,
-        key: account.iban.as_str().as_bytes().to_vec(),
-        value: Some(codec.encode(Topic::BalanceChanged, &record)?),
-        headers: Vec::new(),
-        token_at: None,
-    })
-}
-
-fn dead_letter(topics: &Topics, record: &Consumed, reason: &str) -> Frame {
-    Frame {
-        topic: Topic::DeadLetters,
-        key: record.key.clone().unwrap_or_default(),
-        value: record.value.clone(),
-        headers: dead_letters::headers(topics, record, reason),
-        token_at: None,
-    }
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<u16> {
-    let at = haystack
-        .windows(needle.len())
-        .position(|window| window == needle)?;
-    u16::try_from(at).ok()
+    let topic = Topic::BalanceChanged;
+    let write = |bytes: &mut Vec<u8>| codec.encode_into(bytes, topic, &record);
+    frames.write(topic, account.iban.as_str().as_bytes(), write)
 }
 
 #[cfg(test)]

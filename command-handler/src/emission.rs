@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use topology::Backoff;
 use topology::producer::{Delivery, Outgoing, Producer, SendError};
 
-use crate::frames::Frame;
+use crate::frames::Frames;
 use crate::steps::{Interrupted, Step, Steps};
 use crate::store::{connect_cold, debts};
 
@@ -36,7 +36,7 @@ pub struct Debt {
     /// Number of its note in the books.
     pub id: i64,
     /// The records, in order.
-    pub frames: Vec<Frame>,
+    pub frames: Frames,
 }
 
 /// Why emission ended. Nothing is lost: the notes of the debts stand.
@@ -162,9 +162,9 @@ async fn hand_over(
         .iter()
         .map(|frame| Outgoing {
             topic: frame.topic,
-            key: &frame.key,
-            value: frame.value.as_deref(),
-            headers: &frame.headers,
+            key: frame.key,
+            value: frame.value,
+            headers: frame.headers,
         })
         .collect();
     if !steps.are_watched() {

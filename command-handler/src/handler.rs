@@ -355,9 +355,16 @@ impl Handler {
     async fn understand(&self, record: Consumed) -> Item {
         let mut backoff = Backoff::new("asking the schema registry");
         loop {
-            let decoded = self.codec.decode(record.topic, record.value.as_deref());
-            let request = match decoded.await {
-                Ok(decoded) => Request::from_record(decoded),
+            let (topic, value) = (record.topic, record.value.as_deref());
+            let request = match self.codec.decode_borrowed(topic, value) {
+                Some(read) => read.map(Request::from_record),
+                None => {
+                    let read = self.codec.decode(topic, value).await;
+                    read.map(|read| Request::from_record((&read).into()))
+                }
+            };
+            let request = match request {
+                Ok(request) => request,
                 Err(DecodeError::Undecodable { reason, detail }) => {
                     let (topic, partition, offset) =
                         (record.topic, record.partition, record.offset);

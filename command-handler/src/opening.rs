@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::batch::{Change, LedgerEntry, Outcome, Plan, balance_changed};
 use crate::domain::{Account, Accounts, Event, LIMIT, Party, evolve};
+use crate::frames::Frames;
 use crate::keys::{self, HandlerKey};
 use crate::steps::{Interrupted, Step, Steps};
 use crate::store::books::{Books, BooksError};
@@ -90,7 +91,7 @@ pub async fn book(
 
 fn opening_plan(account: Account, codec: &Codec) -> Result<Plan, EncodeError> {
     let id = OPENING_COMMAND_ID;
-    let company = Party::Own(account.iban.clone());
+    let company = Party::Own(account.iban);
     let accounts: Accounts = std::iter::once(account.clone()).collect();
     let event = Event::MoneyMoved {
         from: Party::Cash,
@@ -102,7 +103,9 @@ fn opening_plan(account: Account, codec: &Codec) -> Result<Plan, EncodeError> {
         .get(&account.iban)
         .cloned()
         .unwrap_or_else(|| account.clone());
-    let frame = balance_changed(
+    let mut frames = Frames::default();
+    balance_changed(
+        &mut frames,
         codec,
         &Change {
             account: &changed,
@@ -113,9 +116,9 @@ fn opening_plan(account: Account, codec: &Codec) -> Result<Plan, EncodeError> {
             occurred_at_us: chrono::Utc::now().timestamp_micros(),
         },
     )?;
-    let entry = |account: &str, delta, after| LedgerEntry {
+    let entry = |account, delta, after| LedgerEntry {
         command_id: id,
-        account: account.to_owned(),
+        account,
         delta,
         after,
     };
@@ -127,12 +130,12 @@ fn opening_plan(account: Account, codec: &Codec) -> Result<Plan, EncodeError> {
             rejection: None,
             observed_version: None,
             source: None,
-            frames: vec![frame.clone()],
+            frames: 0..frames.len(),
         }],
         entries: vec![
-            entry(Party::Cash.name(), Cents(-OPENING_BALANCE.0), None),
+            entry(Party::Cash, Cents(-OPENING_BALANCE.0), None),
             entry(
-                changed.iban.as_str(),
+                Party::Own(changed.iban),
                 OPENING_BALANCE,
                 Some((changed.version, changed.balance)),
             ),
@@ -140,7 +143,7 @@ fn opening_plan(account: Account, codec: &Codec) -> Result<Plan, EncodeError> {
         opened: vec![(id, account)],
         changed: vec![changed],
         owed: vec![id],
-        frames: vec![frame],
+        frames,
         ..Plan::default()
     })
 }

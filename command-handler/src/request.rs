@@ -1,8 +1,9 @@
 //! From a record to something the bank can decide on.
 
 use sha2::{Digest as _, Sha256};
-use topology::records::{AccountType, ConfirmAccountCreation, ConfirmMoneyTransfer};
-use topology::{CommandId, Record};
+use topology::CommandId;
+use topology::records::borrowed::{ConfirmMoneyTransferRef, RecordRef};
+use topology::records::{AccountType, ConfirmAccountCreation};
 
 use crate::domain::{Command, Transfer};
 use crate::keys;
@@ -28,10 +29,10 @@ impl Request {
     ///
     /// # Errors
     /// The reason for the dead letter.
-    pub fn from_record(record: Record) -> Result<Request, &'static str> {
+    pub fn from_record(record: RecordRef<'_>) -> Result<Request, &'static str> {
         let request = match record {
-            Record::ConfirmAccountCreation(record) => account_creation(&record),
-            Record::ConfirmMoneyTransfer(record) => money_transfer(record),
+            RecordRef::ConfirmAccountCreation(record) => account_creation(record),
+            RecordRef::ConfirmMoneyTransfer(record) => money_transfer(record),
             _ => return Err("WRONG_TYPE"),
         };
         if request.id.is_nil() {
@@ -41,7 +42,7 @@ impl Request {
     }
 }
 
-fn account_creation(record: &ConfirmAccountCreation) -> Request {
+fn account_creation(record: ConfirmAccountCreation) -> Request {
     let letter = match record.account_type {
         AccountType::Auto => "AUTO",
         AccountType::Manual => "MANUAL",
@@ -54,13 +55,14 @@ fn account_creation(record: &ConfirmAccountCreation) -> Request {
     }
 }
 
-fn money_transfer(record: ConfirmMoneyTransfer) -> Request {
+fn money_transfer(record: ConfirmMoneyTransferRef<'_>) -> Request {
+    let token = record.token.expose();
     Request {
         id: record.id,
         hash: hash(
             "ConfirmMoneyTransfer",
             &[
-                record.token.expose().as_bytes(),
+                token.as_bytes(),
                 &record.amount.0.to_be_bytes(),
                 record.from.as_bytes(),
                 record.to.as_bytes(),
@@ -68,13 +70,13 @@ fn money_transfer(record: ConfirmMoneyTransfer) -> Request {
             ],
         ),
         account_type: None,
-        command: Command::Transfer(Transfer {
-            amount: record.amount,
-            token_digest: keys::digest(record.token.expose()),
-            from: record.from,
-            to: record.to,
-            description: record.description,
-        }),
+        command: Command::Transfer(Transfer::read(
+            record.amount,
+            record.from,
+            record.to,
+            keys::digest(token),
+            record.description,
+        )),
     }
 }
 
@@ -92,7 +94,8 @@ fn hash(kind: &str, fields: &[&[u8]]) -> RequestHash {
 
 #[cfg(test)]
 mod tests {
-    use topology::{Cents, Token};
+    use topology::records::ConfirmMoneyTransfer;
+    use topology::{Cents, Record, Token};
 
     use super::*;
 
@@ -108,7 +111,8 @@ mod tests {
     }
 
     fn hash_of(record: ConfirmMoneyTransfer) -> RequestHash {
-        money_transfer(record).hash
+        let record = Record::ConfirmMoneyTransfer(record);
+        Request::from_record((&record).into()).unwrap().hash
     }
 
     #[test]
@@ -139,9 +143,10 @@ mod tests {
     fn the_nil_id_and_a_foreign_record_are_no_commands() {
         let mut nil = record();
         nil.id = CommandId::from_bytes([0; 16]);
-        let request = Request::from_record(Record::ConfirmMoneyTransfer(nil));
+        let nil = Record::ConfirmMoneyTransfer(nil);
+        let request = Request::from_record((&nil).into());
         assert_eq!(request.err(), Some("NIL_COMMAND_ID"));
-        let beat = Record::Heartbeat(topology::records::Heartbeat { beat: 1 });
+        let beat = RecordRef::Heartbeat(topology::records::Heartbeat { beat: 1 });
         assert_eq!(Request::from_record(beat).err(), Some("WRONG_TYPE"));
     }
 }

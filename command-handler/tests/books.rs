@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use command_handler::batch::{self, Item, Plan, Source, Tools};
 use command_handler::domain::{Command, Transfer};
-use command_handler::frames::Frame;
+use command_handler::frames::Frames;
 use command_handler::keys::{self, HandlerKey};
 use command_handler::opening;
 use command_handler::request::Request;
@@ -105,13 +105,13 @@ impl Given {
                 id: CommandId::from_bytes([id; 16]),
                 hash: [id; 16],
                 account_type: None,
-                command: Command::Transfer(Transfer {
-                    amount: Cents(100),
-                    from: Iban::company().to_string(),
-                    to: "Shop".to_owned(),
-                    token_digest: keys::digest(COMPANY_TOKEN),
-                    description: String::new(),
-                }),
+                command: Command::Transfer(Transfer::read(
+                    Cents(100),
+                    Iban::company().as_str(),
+                    "Shop",
+                    keys::digest(COMPANY_TOKEN),
+                    "",
+                )),
             }),
         }
     }
@@ -323,7 +323,7 @@ async fn given_debts_when_their_owner_lives_then_they_are_its_own_and_when_it_di
     assert!(adopted.unwrap().is_empty(), "its owner lives");
 
     drop(owner);
-    let adopted: Vec<Frame> = loop {
+    let adopted: Frames = loop {
         let found = debts::adopt_orphans(&mut living, heir.owner(), &nothing, &given.key).await;
         let mut found = found.unwrap();
         // The server needs a moment to notice that the session is gone.

@@ -21,24 +21,45 @@ pub struct Account {
     pub version: i64,
 }
 
-/// The accounts a batch of commands touches.
+/// The accounts a batch of commands touches, and which of them it has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Accounts(BTreeMap<Iban, Account>);
+pub struct Accounts(BTreeMap<Iban, Known>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    account: Account,
+    is_changed: bool,
+}
 
 impl Accounts {
     /// The account with this number, if it is known.
     #[must_use]
     pub fn get(&self, iban: &Iban) -> Option<&Account> {
-        self.0.get(iban)
-    }
-
-    pub(super) fn get_mut(&mut self, iban: &Iban) -> Option<&mut Account> {
-        self.0.get_mut(iban)
+        self.0.get(iban).map(|known| &known.account)
     }
 
     /// Adds or replaces an account.
     pub fn put(&mut self, account: Account) {
-        self.0.insert(account.iban.clone(), account);
+        let known = Known {
+            account,
+            is_changed: false,
+        };
+        self.0.insert(known.account.iban, known);
+    }
+
+    /// Changes an account if it is known.
+    pub(super) fn change(&mut self, iban: &Iban, change: impl FnOnce(&mut Account)) {
+        if let Some(known) = self.0.get_mut(iban) {
+            change(&mut known.account);
+            known.is_changed = true;
+        }
+    }
+
+    /// The accounts that have changed since they were put here, in the order of their
+    /// numbers.
+    pub fn changed(&self) -> impl Iterator<Item = &Account> {
+        let changed = self.0.values().filter(|known| known.is_changed);
+        changed.map(|known| &known.account)
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the bank is asked, and what the world supplies to answer it.
 
 use std::fmt;
+use std::sync::Arc;
 
-use topology::iban::{has_iban_shape, is_written_like_ours, normalise};
+use subtle::{Choice, ConstantTimeEq};
+use topology::iban::IbanError;
 use topology::{CASH, Cents, Iban};
 
 use super::NAME_CHARACTERS_MAX;
@@ -18,7 +20,23 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A command as its sender wrote it; nothing in it is believed yet.
+impl Digest {
+    /// Whether it is the other's too; takes as long whatever they hold.
+    #[must_use]
+    pub fn matches(&self, other: &Digest) -> bool {
+        let (words, others) = (self.words(), other.words());
+        let same = (0..words.len()).map(|at| words[at].ct_eq(&others[at]));
+        same.fold(Choice::from(1), |all, one| all & one).into()
+    }
+
+    /// Eight bytes at a time are compared with an eighth of the work.
+    fn words(&self) -> [u64; 4] {
+        let (words, _) = self.0.as_chunks();
+        std::array::from_fn(|at| u64::from_ne_bytes(words[at]))
+    }
+}
+
+/// What a sender asks; nothing in it is believed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Open an account.
@@ -28,18 +46,41 @@ pub enum Command {
 }
 
 /// Move money.
+///
+/// Payer and payee are read once, here; which of several reasons against a transfer is
+/// told is left to [`decide`](super::decide).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     /// How much; only positive amounts move.
     pub amount: Cents,
-    /// IBAN of the payer, or `cash`.
-    pub from: String,
-    /// IBAN or name of the payee, or `cash`.
-    pub to: String,
+    /// Who pays, or why that is nobody.
+    pub from: Result<Party, Rejection>,
+    /// Who is paid, or why that is nobody.
+    pub to: Result<Party, Rejection>,
     /// Digest of the token the sender presented.
     pub token_digest: Digest,
     /// What for.
     pub description: String,
+}
+
+impl Transfer {
+    /// Reads a transfer as its sender wrote it.
+    #[must_use]
+    pub fn read(
+        amount: Cents,
+        from: &str,
+        to: &str,
+        token_digest: Digest,
+        description: &str,
+    ) -> Transfer {
+        Transfer {
+            amount,
+            from: Party::payer(from),
+            to: Party::payee(to),
+            token_digest,
+            description: description.to_owned(),
+        }
+    }
 }
 
 /// What the world supplies: things a pure rule cannot make itself.
@@ -58,8 +99,10 @@ pub enum Party {
     Own(Iban),
     /// Cash over the counter.
     Cash,
-    /// An account of another bank: its IBAN, or the name of its holder.
-    Other(String),
+    /// An account of another bank.
+    Foreign(Iban),
+    /// An account of another bank, known by the name of its holder.
+    Named(Arc<str>),
 }
 
 impl Party {
@@ -86,33 +129,21 @@ impl Party {
         if text == CASH {
             return Ok(Party::Cash);
         }
-        let normal = normalise(text);
-        if is_written_like_ours(&normal) {
-            let iban = Iban::parse(&normal).map_err(|_| Rejection::PayeeInvalid)?;
-            return Ok(Party::Own(iban));
+        match Iban::parse(text) {
+            Ok(iban) if iban.is_ours() => Ok(Party::Own(iban)),
+            Ok(iban) => Ok(Party::Foreign(iban)),
+            Err(IbanError::CheckDigits) => Err(Rejection::PayeeInvalid),
+            Err(IbanError::Shape) => holder(text).ok_or(Rejection::PayeeInvalid),
         }
-        if has_iban_shape(&normal) {
-            let iban = Iban::parse(&normal).map_err(|_| Rejection::PayeeInvalid)?;
-            return Ok(Party::Other(iban.as_str().to_owned()));
-        }
-        let name = text.trim();
-        let impossible = name.is_empty()
-            || name.chars().count() > NAME_CHARACTERS_MAX
-            || name.chars().any(char::is_control)
-            || name.eq_ignore_ascii_case(CASH);
-        if impossible {
-            return Err(Rejection::PayeeInvalid);
-        }
-        Ok(Party::Other(name.to_owned()))
     }
 
     /// How the ledger and the other side's record name it.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Party::Own(iban) => iban.as_str(),
+            Party::Own(iban) | Party::Foreign(iban) => iban.as_str(),
             Party::Cash => CASH,
-            Party::Other(name) => name,
+            Party::Named(name) => name,
         }
     }
 
@@ -121,7 +152,17 @@ impl Party {
     pub fn own(&self) -> Option<&Iban> {
         match self {
             Party::Own(iban) => Some(iban),
-            Party::Cash | Party::Other(_) => None,
+            Party::Cash | Party::Foreign(_) | Party::Named(_) => None,
         }
     }
+}
+
+/// A name somebody can have.
+fn holder(text: &str) -> Option<Party> {
+    let name = text.trim();
+    let impossible = name.is_empty()
+        || name.chars().count() > NAME_CHARACTERS_MAX
+        || name.chars().any(char::is_control)
+        || name.eq_ignore_ascii_case(CASH);
+    (!impossible).then(|| Party::Named(name.into()))
 }

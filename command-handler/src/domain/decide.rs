@@ -1,6 +1,5 @@
 //! The rule book.
 
-use subtle::ConstantTimeEq;
 use topology::Cents;
 use topology::money::{BALANCE_MAX, TRANSFER_MAX};
 
@@ -48,7 +47,7 @@ fn open_account(accounts: &Accounts, facts: &Facts) -> Result<Vec<Event>, Reject
         .find(|iban| accounts.get(iban).is_none());
     match (free, facts.new_token_digest) {
         (Some(iban), Some(token_digest)) => Ok(vec![Event::AccountOpened(Account {
-            iban: iban.clone(),
+            iban: *iban,
             token_digest,
             balance: Cents::ZERO,
             limit: LIMIT,
@@ -63,8 +62,8 @@ fn move_money(accounts: &Accounts, transfer: &Transfer) -> Result<Vec<Event>, Re
     if amount <= Cents::ZERO || amount > TRANSFER_MAX {
         return Err(Rejection::AmountInvalid);
     }
-    let from = Party::payer(&transfer.from)?;
-    let to = Party::payee(&transfer.to)?;
+    let from = transfer.from.clone()?;
+    let to = transfer.to.clone()?;
     if from == to {
         return Err(Rejection::SameAccount);
     }
@@ -76,8 +75,7 @@ fn move_money(accounts: &Accounts, transfer: &Transfer) -> Result<Vec<Event>, Re
     }
     if let Party::Own(iban) = &from {
         let payer = accounts.get(iban).ok_or(Rejection::TokenInvalid)?;
-        let presented = &transfer.token_digest.0;
-        if !bool::from(payer.token_digest.0.ct_eq(presented)) {
+        if !payer.token_digest.matches(&transfer.token_digest) {
             return Err(Rejection::TokenInvalid);
         }
         match payer.balance.checked_sub(amount) {
@@ -93,10 +91,8 @@ fn move_money(accounts: &Accounts, transfer: &Transfer) -> Result<Vec<Event>, Re
                 _ => return Err(Rejection::BalanceLimitExceeded),
             }
         }
-        Party::Cash | Party::Other(_) if from.own().is_none() => {
-            return Err(Rejection::BothUnknown);
-        }
-        Party::Cash | Party::Other(_) => {}
+        _ if from.own().is_none() => return Err(Rejection::BothUnknown),
+        Party::Cash | Party::Foreign(_) | Party::Named(_) => {}
     }
     Ok(vec![Event::MoneyMoved { from, to, amount }])
 }
@@ -107,13 +103,13 @@ pub fn evolve(mut accounts: Accounts, event: &Event) -> Accounts {
     match event {
         Event::AccountOpened(account) => accounts.put(account.clone()),
         Event::MoneyMoved { from, to, amount } => {
-            let sides = [(from, -amount.0), (to, amount.0)];
-            for (party, delta) in sides {
-                let account = party.own().and_then(|iban| accounts.get_mut(iban));
-                if let Some(account) = account {
-                    // `decide` has checked both sums; overflow checks stay on in release.
-                    account.balance = Cents(account.balance.0 + delta);
-                    account.version += 1;
+            // `decide` has checked both sums; overflow checks stay on in release.
+            for (party, delta) in [(from, -amount.0), (to, amount.0)] {
+                if let Some(iban) = party.own() {
+                    accounts.change(iban, |account| {
+                        account.balance = Cents(account.balance.0 + delta);
+                        account.version += 1;
+                    });
                 }
             }
         }

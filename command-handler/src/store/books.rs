@@ -10,8 +10,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use futures_util::join;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 use topology::{Cents, CommandId, Iban, Topic};
 use tracing::debug;
@@ -20,7 +22,7 @@ use uuid::Uuid;
 use super::positions::find_topic;
 use crate::batch::{OffsetMove, Plan, Prior, Source};
 use crate::domain::{Account, Accounts, Digest};
-use crate::frames::{self, FramesDamaged};
+use crate::frames::{Frames, FramesDamaged, Stored};
 use crate::keys::HandlerKey;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,8 +164,8 @@ impl Books {
     ) -> Result<Snapshot, BooksError> {
         let ibans: Vec<&str> = ibans.iter().map(Iban::as_str).collect();
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        let parameters_ibans: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&ibans];
-        let parameters_ids: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&ids];
+        let parameters_ibans: [&(dyn ToSql + Sync); 1] = [&ibans];
+        let parameters_ids: [&(dyn ToSql + Sync); 1] = [&ids];
         // Locks first: a twin that committed while we waited is seen by the second read.
         let (begun, accounts, priors) = join!(
             self.client.batch_execute("begin"),
@@ -299,7 +301,10 @@ impl Books {
             .map(|it| it.map_or(0, |it| it.partition))
             .collect();
         let offsets: Vec<i64> = sources().map(|it| it.map_or(0, |it| it.offset)).collect();
-        let frames: Vec<Vec<u8>> = rows.iter().map(|it| frames::store(&it.frames)).collect();
+        let frames: Vec<Stored<'_>> = rows
+            .iter()
+            .map(|it| plan.frames.stored(it.frames.clone()))
+            .collect();
         self.client
             .execute(
                 &self.statements.insert_outcomes,
@@ -344,7 +349,7 @@ impl Books {
             return Ok(0);
         }
         let ids: Vec<Uuid> = rows.iter().map(|it| it.command_id.0).collect();
-        let accounts: Vec<&str> = rows.iter().map(|it| it.account.as_str()).collect();
+        let accounts: Vec<&str> = rows.iter().map(|it| it.account.name()).collect();
         let versions: Vec<Option<i64>> = rows.iter().map(|it| it.after.map(|it| it.0)).collect();
         let deltas: Vec<i64> = rows.iter().map(|it| it.delta.0).collect();
         let balances: Vec<Option<i64>> = rows.iter().map(|it| it.after.map(|it| it.1.0)).collect();
@@ -394,8 +399,8 @@ impl Books {
             return Ok(None);
         }
         let ids: Vec<Uuid> = plan.owed.iter().map(|id| id.0).collect();
-        let dead_letters =
-            (!plan.dead_letters.is_empty()).then(|| frames::store(&plan.dead_letters));
+        let dead_letters = (!plan.dead_letters.is_empty())
+            .then(|| plan.dead_letters.stored(0..plan.dead_letters.len()));
         self.client
             .query_one(
                 &self.statements.insert_debt,
@@ -486,6 +491,8 @@ fn read_prior(row: &Row, key: &HandlerKey) -> Result<(CommandId, Prior), BooksEr
         "" => None,
         name => Some(find_topic(name).ok_or(BooksError::Unreadable("a topic's name"))?),
     };
+    let mut frames = Frames::default();
+    frames.restore(row.get(5), id, key)?;
     let prior = Prior {
         hash: hash
             .try_into()
@@ -495,7 +502,27 @@ fn read_prior(row: &Row, key: &HandlerKey) -> Result<(CommandId, Prior), BooksEr
             partition: row.get(3),
             offset: row.get(4),
         }),
-        frames: frames::load(row.get(5), id, key)?,
+        frames,
     };
     Ok((id, prior))
+}
+
+/// Frames go to the database as they stand in their buffer.
+impl ToSql for Stored<'_> {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        for piece in self.pieces() {
+            out.extend_from_slice(piece);
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::BYTEA
+    }
+
+    to_sql_checked!();
 }

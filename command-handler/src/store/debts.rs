@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::schema::{emission_debt, outcome};
 use crate::emission::Debt;
-use crate::frames::{self, FramesDamaged};
+use crate::frames::{Frames, FramesDamaged};
 use crate::keys::HandlerKey;
 
 /// Most debts taken over in one step.
@@ -150,15 +150,15 @@ async fn load(
         .await?
         .into_iter()
         .collect();
-    let mut owed = Vec::new();
+    let mut owed = Frames::default();
     for id in command_ids {
         if let Some(bytes) = stored.get(&id) {
-            owed.extend(frames::load(bytes, CommandId(id), key).map_err(damaged)?);
+            owed.restore(bytes, CommandId(id), key).map_err(damaged)?;
         }
     }
     if let Some(bytes) = dead_letters {
         let nobody = CommandId(Uuid::nil());
-        owed.extend(frames::load(&bytes, nobody, key).map_err(damaged)?);
+        owed.restore(&bytes, nobody, key).map_err(damaged)?;
     }
     Ok(Debt {
         id: debt_id,

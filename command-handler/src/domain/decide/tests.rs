@@ -24,13 +24,7 @@ fn account(number: u64, balance: i64) -> Account {
 }
 
 fn transfer(from: &str, to: &str, amount: i64) -> Transfer {
-    Transfer {
-        amount: Cents(amount),
-        from: from.to_owned(),
-        to: to.to_owned(),
-        token_digest: TOKEN,
-        description: "rent".to_owned(),
-    }
+    Transfer::read(Cents(amount), from, to, TOKEN, "rent")
 }
 
 /// Given two accounts with € 10,00 and € 0,00, when this transfer, then this.
