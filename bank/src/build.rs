@@ -31,6 +31,18 @@ pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<()> {
     })
 }
 
+/// Builds what the benchmark of the handler starts.
+pub(crate) fn build_for_perf(workspace: &Workspace) -> anyhow::Result<()> {
+    step("built the handler and its baseline", || {
+        let mut cargo = workspace.cargo();
+        cargo.args(["build", "--release", "--quiet", "--bins"]);
+        for name in [services::SYNCHRONIZER, "command-handler", "perf"] {
+            cargo.args(["--package", name]);
+        }
+        run(&mut cargo)
+    })
+}
+
 fn run(cargo: &mut std::process::Command) -> anyhow::Result<()> {
     let status = cargo.status().context("cannot run cargo")?;
     if !status.success() {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    build, down, failure::EXIT_CODES, load, logs, preflight, reset, status, test_run, up,
+    build, down, failure::EXIT_CODES, load, logs, perf, preflight, reset, status, test_run, up,
     workspace::Workspace,
 };
 
@@ -76,6 +76,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure the bank on a cluster of its own, with nothing else running on the machine.
+    #[command(subcommand)]
+    Perf(Subject),
     /// What `up --detach` leaves running.
     #[command(hide = true)]
     Supervise {
@@ -83,6 +86,20 @@ enum Command {
         cluster: bool,
         #[arg(long)]
         port: u16,
+    },
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+enum Subject {
+    /// The command handler, from topic to topic: drains, steady loads, counts, kills (about 15 minutes).
+    Handler {
+        /// Fewer and shorter measurements (at most 4 minutes).
+        #[arg(long)]
+        quick: bool,
+        /// Where to write everything that was measured.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
     },
 }
 
@@ -122,6 +139,9 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             preflight::check(preflight::For::Build, &workspace)?;
             build::build(&workspace)?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Perf(Subject::Handler { quick, json }) => {
+            runtime.block_on(perf::handler(&workspace, &perf::Wish { quick, json }))
         }
         Command::Test { arguments } => runtime.block_on(test_run::test(&workspace, &arguments)),
     }

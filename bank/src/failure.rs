@@ -7,7 +7,8 @@ use local_cluster::ClusterError;
 /// Shown by `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; for `status`: running and ready; for `test`: all tests passed
+  0  done; for `status`: running and ready; for `test`: all tests passed; for `perf`: measured, and
+     every count that must hold holds
   1  failed, not running or not ready
   2  wrong usage or configuration; nothing was started
   3  something is missing on this machine; the message says how to get it";

@@ -1,7 +1,7 @@
 //! The command line of the Bank: builds it, starts it, watches it, stops it, tests it.
 //!
 //! Reading order: `cli` (every command), `up` (a start from beginning to end), `services` (which programs, with
-//! which variables), then the smaller commands: `down`, `status`, `load`, `logs`, `reset`, `test_run`; `preflight`
+//! which variables), then the smaller commands: `down`, `status`, `load`, `logs`, `reset`, `test_run`, `perf`; `preflight`
 //! and `build` come before a start, `failure` says what the exit codes mean.
 #![expect(
     clippy::print_stdout,
@@ -17,6 +17,7 @@ mod failure;
 mod load;
 mod logs;
 mod page;
+mod perf;
 mod preflight;
 mod progress;
 mod reset;

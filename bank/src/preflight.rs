@@ -24,6 +24,8 @@ pub(crate) enum For {
     Build,
     /// `up`.
     Up,
+    /// `perf`.
+    Perf,
     /// `test`.
     Test,
 }
@@ -41,7 +43,7 @@ const NEEDS: &[Need] = &[
     Need {
         what: "a C and C++ toolchain, for the Kafka client",
         packages: &["gcc", "g++", "make", "python3"],
-        wanted_for: &[For::Build, For::Up, For::Test],
+        wanted_for: &[For::Build, For::Up, For::Perf, For::Test],
         is_met: || {
             ["gcc", "g++", "make", "python3"]
                 .iter()
@@ -51,7 +53,7 @@ const NEEDS: &[Need] = &[
     Need {
         what: "Java 17 or newer",
         packages: &["default-jre-headless"],
-        wanted_for: &[For::Cluster, For::Up, For::Test],
+        wanted_for: &[For::Cluster, For::Up, For::Perf, For::Test],
         is_met: || {
             find_java()
                 .and_then(|java| java_version(&java))
@@ -61,13 +63,13 @@ const NEEDS: &[Need] = &[
     Need {
         what: "Maven",
         packages: &["maven"],
-        wanted_for: &[For::Cluster, For::Up, For::Test],
+        wanted_for: &[For::Cluster, For::Up, For::Perf, For::Test],
         is_met: || jars_are_cached() || find_program("mvn").is_some(),
     },
     Need {
         what: "the server programs of PostgreSQL",
         packages: &["postgresql"],
-        wanted_for: &[For::Cluster, For::Up, For::Test],
+        wanted_for: &[For::Cluster, For::Up, For::Perf, For::Test],
         is_met: || find_postgres().is_some(),
     },
     Need {
@@ -115,7 +117,7 @@ pub(crate) fn check(purpose: For, workspace: &Workspace) -> anyhow::Result<()> {
         if !still.is_empty() {
             return Err(Failure::Missing(advice(&still)).into());
         }
-        if purpose != For::Cluster {
+        if !matches!(purpose, For::Cluster | For::Perf) {
             page_target()
         } else {
             Ok(())
