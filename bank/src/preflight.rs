@@ -79,6 +79,12 @@ const NEEDS: &[Need] = &[
         is_met: || succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])),
     },
     Need {
+        what: "Valgrind, which counts what a command costs",
+        packages: &["valgrind"],
+        wanted_for: &[For::Test],
+        is_met: || find_program("valgrind").is_some(),
+    },
+    Need {
         what: "Chromium, for the journey in a browser",
         packages: &["chromium"],
         wanted_for: &[For::Test],
