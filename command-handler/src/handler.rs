@@ -16,11 +16,12 @@
 //! them, the claim of a command id lets one win, and the epochs of the partitions stop the
 //! commit of the one that no longer owns them.
 
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel_async::AsyncPgConnection;
 use rdkafka::error::KafkaError;
@@ -48,6 +49,9 @@ use crate::store::positions::BookedPositions;
 const NAME: &str = "command-handler";
 /// How often debts of dead instances are looked for.
 const ORPHAN_INTERVAL: Duration = Duration::from_secs(1);
+/// A debt that stands this long is paid by whoever sees it: its owner may be paused, which
+/// to its database session looks like life.
+const STALE_AFTER: Duration = Duration::from_secs(10);
 /// Reason of the dead letter for a record that the database does not take.
 const REFUSED_BY_DATABASE: &str = "REFUSED_BY_DATABASE";
 const COMMAND_TOPICS: [Topic; 2] = [Topic::ConfirmAccountCreation, Topic::ConfirmMoneyTransfer];
@@ -175,6 +179,7 @@ async fn work(
         key,
         emitter: emitter.clone(),
         session: None,
+        standing: Standing::default(),
         steps: steps.clone(),
     };
     let start = async {
@@ -220,6 +225,7 @@ struct Orphans {
     emitter: Emitter,
     /// Kept open: a connection a second would cost more than all the rest at idle.
     session: Option<Session>,
+    standing: Standing,
     steps: Steps,
 }
 
@@ -257,7 +263,7 @@ impl Orphans {
         }
         warn!(
             debts = adopted.len(),
-            "paying debts of an instance that died"
+            "paying debts of an instance that died or does not move"
         );
         self.steps.pass(Step::Adopted)?;
         for debt in adopted {
@@ -278,7 +284,37 @@ impl Orphans {
         };
         let in_flight = self.emitter.in_flight().snapshot();
         let Session { connection, owner } = session;
-        debts::adopt_orphans(connection, *owner, &in_flight, &self.key).await
+        let mut debts = debts::adopt_orphans(connection, *owner, &in_flight, &self.key).await?;
+        let stale = self
+            .standing
+            .still_standing(debts::standing(connection).await?, &in_flight);
+        if !stale.is_empty() {
+            debts.extend(debts::read(connection, &stale, &self.key).await?);
+        }
+        Ok(debts)
+    }
+}
+
+/// Debts that others owe, and since when they are seen.
+#[derive(Default)]
+struct Standing(HashMap<i64, Instant>);
+
+impl Standing {
+    /// Takes in what stands now, and returns what has stood for too long.
+    fn still_standing(&mut self, now: Vec<i64>, ours: &HashSet<i64>) -> Vec<i64> {
+        self.0.retain(|debt, _| now.contains(debt));
+        let mut stale = Vec::new();
+        for debt in now {
+            let since = self.0.entry(debt).or_insert_with(Instant::now);
+            if since.elapsed() >= STALE_AFTER {
+                // Not again at once: it is on its way.
+                *since = Instant::now();
+                if !ours.contains(&debt) {
+                    stale.push(debt);
+                }
+            }
+        }
+        stale
     }
 }
 

@@ -169,31 +169,64 @@ fn look(
             evidence.offsets.push((topic, element.partition(), offset));
         }
     }
+    let mut ends = TopicPartitionList::new();
     for topic in question.written {
-        let name = topics.name(*topic);
-        let mut open: BTreeSet<i32> = (0..topic.definition().partitions).collect();
-        let mut list = TopicPartitionList::new();
-        for partition in &open {
-            list.add_partition_offset(&name, *partition, Offset::OffsetTail(TAIL_RECORDS))?;
+        for partition in 0..topic.definition().partitions {
+            // A time that stands for the end: one request asks for all of them.
+            ends.add_partition_offset(&topics.name(*topic), partition, Offset::End)?;
         }
-        consumer.assign(&list)?;
-        while !open.is_empty() {
-            if stop.is_cancelled() || Instant::now() > deadline {
-                let code = RDKafkaErrorCode::OperationTimedOut;
-                return Err(KafkaError::MessageConsumption(code));
-            }
-            match consumer.poll(POLL_WAIT) {
-                Some(Ok(message)) => evidence.tails.push(Told {
-                    topic: *topic,
-                    key: message.key().map(<[u8]>::to_vec),
-                    value: message.payload().map(<[u8]>::to_vec),
-                }),
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    open.remove(&partition);
+    }
+    let ends = consumer.offsets_for_times(ends, ASK_TIMEOUT)?;
+    let mut open = BTreeMap::new();
+    let mut tails = TopicPartitionList::new();
+    for element in ends.elements() {
+        element.error()?;
+        if let Offset::Offset(end) = element.offset()
+            && end > 0
+        {
+            let (topic, partition) = (element.topic(), element.partition());
+            let start = Offset::Offset((end - TAIL_RECORDS).max(0));
+            tails.add_partition_offset(topic, partition, start)?;
+            open.insert((topic.to_owned(), partition), end);
+        }
+    }
+    consumer.assign(&tails)?;
+    let mut ended = BTreeMap::new();
+    while !open.is_empty() {
+        if stop.is_cancelled() || Instant::now() > deadline {
+            let code = RDKafkaErrorCode::OperationTimedOut;
+            return Err(KafkaError::MessageConsumption(code));
+        }
+        match consumer.poll(POLL_WAIT) {
+            Some(Ok(message)) => {
+                let at = (message.topic().to_owned(), message.partition());
+                if open
+                    .get(&at)
+                    .is_some_and(|end| message.offset() + 1 >= *end)
+                {
+                    open.remove(&at);
                 }
-                Some(Err(error)) => tracing::debug!(%error, "waiting for kafka"),
-                None => {}
+                if let Some(topic) = topics.find(message.topic()) {
+                    evidence.tails.push(Told {
+                        topic,
+                        key: message.key().map(<[u8]>::to_vec),
+                        value: message.payload().map(<[u8]>::to_vec),
+                    });
+                }
             }
+            // The last offset may hold no record. The client does not say whose end it
+            // is, so that all of this number must have come to theirs.
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                let count = ended.entry(partition).or_insert(0);
+                *count += 1;
+                let read = tails.elements();
+                let of_this_number = read.iter().filter(|it| it.partition() == partition);
+                if *count >= of_this_number.count() {
+                    open.retain(|(_, open), _| *open != partition);
+                }
+            }
+            Some(Err(error)) => tracing::debug!(%error, "waiting for kafka"),
+            None => {}
         }
     }
     Ok(evidence)

@@ -42,8 +42,12 @@ const POLL_WAIT: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The client or the broker refused a record for good.
-    #[error("a record was not delivered")]
+    #[error("a record was not delivered to {topic}[{partition}]")]
     Undelivered {
+        /// The topic's full name.
+        topic: Arc<str>,
+        /// Where the record belongs.
+        partition: i32,
         /// The client's error.
         #[source]
         source: KafkaError,
@@ -77,7 +81,7 @@ impl Outgoing<'_> {
 
 /// Records handed over together; awaits the delivery of all of them.
 #[must_use = "what is not awaited may never arrive, and nobody would know"]
-pub struct Delivery(oneshot::Receiver<Result<(), KafkaError>>);
+pub struct Delivery(oneshot::Receiver<Result<(), SendError>>);
 
 impl Delivery {
     /// Waits until the broker has the records: for ever while the broker is away.
@@ -85,11 +89,7 @@ impl Delivery {
     /// # Errors
     /// [`SendError`] when one of them will never be delivered.
     pub async fn wait(self) -> Result<(), SendError> {
-        match self.0.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(source)) => Err(SendError::Undelivered { source }),
-            Err(_) => Err(SendError::Ended),
-        }
+        self.0.await.unwrap_or(Err(SendError::Ended))
     }
 }
 
@@ -256,13 +256,13 @@ struct Lane {
 /// Records that were handed over together and are not all delivered.
 struct Batch {
     remaining: usize,
-    done: Option<oneshot::Sender<Result<(), KafkaError>>>,
+    done: Option<oneshot::Sender<Result<(), SendError>>>,
     /// Given back when the batch is.
     _room: OwnedSemaphorePermit,
 }
 
 impl Batch {
-    fn end(&mut self, result: Result<(), KafkaError>) {
+    fn end(&mut self, result: Result<(), SendError>) {
         if let Some(done) = self.done.take() {
             // Nobody waits for it any more: that is theirs to decide.
             let _ = done.send(result);
@@ -361,6 +361,7 @@ impl Lanes {
     fn delivered(&self, parcel: &Parcel, result: Result<(), KafkaError>) {
         let mut state = self.lock();
         let State { lanes, batches, .. } = &mut *state;
+        let result = result.map_err(|source| self.undelivered(parcel.lane, source));
         settle(batches, parcel.batch, result);
         let lane = &mut lanes[parcel.lane];
         lane.in_flight -= 1;
@@ -394,12 +395,22 @@ impl Lanes {
             base = base.headers(headers);
         }
         // The library's queue has more room than may be under way: a full one is a fault.
-        HandedOver(client.send(base).map_err(|(error, _)| error))
+        let handed = client.send(base).map_err(|(error, _)| error);
+        HandedOver(handed.map_err(|source| self.undelivered(parcel.lane, source)))
+    }
+
+    fn undelivered(&self, lane: usize, source: KafkaError) -> SendError {
+        let (topic, partition) = &self.places[lane];
+        SendError::Undelivered {
+            topic: Arc::clone(topic),
+            partition: *partition,
+            source,
+        }
     }
 }
 
 /// Whether the client took a record.
-struct HandedOver(Result<(), KafkaError>);
+struct HandedOver(Result<(), SendError>);
 
 impl HandedOver {
     fn count(self, parcel: Parcel, lane: &mut Lane, batches: &mut HashMap<u64, Batch>) {
@@ -411,7 +422,7 @@ impl HandedOver {
 }
 
 /// One record less to wait for; the first failure is told at once.
-fn settle(batches: &mut HashMap<u64, Batch>, number: u64, result: Result<(), KafkaError>) {
+fn settle(batches: &mut HashMap<u64, Batch>, number: u64, result: Result<(), SendError>) {
     let Some(batch) = batches.get_mut(&number) else {
         return;
     };

@@ -31,11 +31,15 @@ const VANISHED_TIMEOUT: Duration = Duration::from_secs(20);
 /// Raised by `advance_offsets` when the partitions have another owner.
 const FENCED: &str = "BK001";
 
-/// Session settings. Generic plans save planning each batch; a generic plan made on an
+/// Session settings. A handler that stops in the middle of a transaction, or whose machine
+/// vanishes, holds its locks for seconds, not for ever. Generic plans save planning each batch; a generic plan made on an
 /// empty table would keep a sequential scan as the table grows, hence no scans.
 const SESSION: &str = "set plan_cache_mode = force_generic_plan; \
      set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-     set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '30s'; \
+     set statement_timeout = '30s'; \
+     set idle_in_transaction_session_timeout = '5s'; \
+     set tcp_keepalives_idle = '5s'; set tcp_keepalives_interval = '1s'; \
+     set tcp_keepalives_count = 3; \
      set synchronous_commit = on";
 
 /// Why a batch was not written.
@@ -79,7 +83,8 @@ impl BooksError {
         }
         match code.code().get(..2) {
             Some("57" | "08") => BooksError::Connection(error),
-            Some("22" | "23") => BooksError::Refused(error),
+            // Data, constraints, and what is too large for an index or a row.
+            Some("22" | "23" | "54") => BooksError::Refused(error),
             _ => BooksError::Passing(error),
         }
     }

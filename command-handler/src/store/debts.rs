@@ -137,6 +137,45 @@ async fn adopt(
         .await
 }
 
+/// The debts there are, whoever owes them, oldest first.
+///
+/// # Errors
+/// [`DebtError`].
+pub async fn standing(connection: &mut AsyncPgConnection) -> Result<Vec<i64>, DebtError> {
+    Ok(emission_debt::table
+        .order(emission_debt::debt_id)
+        .limit(ADOPTED_MAX)
+        .select(emission_debt::debt_id)
+        .load(connection)
+        .await?)
+}
+
+/// What these debts owe; those that are paid meanwhile are left out.
+///
+/// # Errors
+/// [`DebtError`].
+pub async fn read(
+    connection: &mut AsyncPgConnection,
+    debt_ids: &[i64],
+    key: &HandlerKey,
+) -> Result<Vec<Debt>, DebtError> {
+    let rows: Vec<Row> = emission_debt::table
+        .filter(emission_debt::debt_id.eq_any(debt_ids))
+        .order(emission_debt::debt_id)
+        .select((
+            emission_debt::debt_id,
+            emission_debt::command_ids,
+            emission_debt::dead_letters,
+        ))
+        .load(connection)
+        .await?;
+    let mut debts = Vec::new();
+    for row in rows {
+        debts.push(load(connection, row, key).await?);
+    }
+    Ok(debts)
+}
+
 async fn load(
     connection: &mut AsyncPgConnection,
     (debt_id, command_ids, dead_letters): Row,

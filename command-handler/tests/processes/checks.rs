@@ -27,6 +27,9 @@ pub(crate) struct Found {
     pub(crate) dead_letters: Vec<String>,
 }
 
+/// Bytes, change and balance of each change of an account.
+type Versions<'a> = BTreeMap<i64, (&'a [u8], i64, i64)>;
+
 impl World {
     fn reader(&self) -> BaseConsumer {
         self.kafka
@@ -235,7 +238,7 @@ impl World {
 
     /// Versions without hole, copies with the same bytes, each balance the fold.
     async fn check_changes(&self, changes: &[OwnedMessage], found: &mut Found) {
-        let mut accounts: BTreeMap<String, BTreeMap<i64, (&[u8], i64, i64)>> = BTreeMap::new();
+        let mut accounts: BTreeMap<String, Versions<'_>> = BTreeMap::new();
         for message in changes {
             let Record::BalanceChanged(record) = self.decode(message).await else {
                 panic!("no change");

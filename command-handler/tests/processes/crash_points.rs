@@ -123,7 +123,9 @@ fn watched_is_surely_hit(step: Step) -> bool {
 async fn run_all(scenarios: Vec<Scenario>) {
     let outcomes: Vec<(Scenario, bool)> = futures_util::stream::iter(scenarios)
         .map(|scenario| async move {
-            let outcome = tokio::spawn(scenario.run()).await;
+            let runtime = tokio::runtime::Handle::current();
+            let run = move || runtime.block_on(scenario.run());
+            let outcome = tokio::task::spawn_blocking(run).await;
             (scenario, outcome.is_ok())
         })
         .buffer_unordered(SIDE_BY_SIDE)

@@ -10,7 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use rustix::process::{Pid, Signal, kill_process};
-use topology::Topic;
+use topology::{COMPANY_IBAN, Topic};
 
 use crate::process::{Process, Settings};
 use crate::proxy::Proxy;
@@ -121,8 +121,8 @@ async fn given_a_deadlock_when_the_database_ends_it_at_our_cost_then_the_batch_i
     let world = World::new("deadlock").await;
     let mut public = Public::new(2);
     let mut handler = Process::start(&world);
-    world.send_all(&public.newcomers(8)).await;
-    world.decides(8).await;
+    world.send_all(&public.newcomers(1)).await;
+    world.decides(1).await;
     let sql = world.sql().await;
     let ibans: Vec<String> = sql
         .query("select iban from account order by iban", &[])
@@ -132,11 +132,14 @@ async fn given_a_deadlock_when_the_database_ends_it_at_our_cost_then_the_batch_i
         .map(|row| row.get(0))
         .collect();
     // The handler locks in order, so it has the first when it waits for the last.
-    let (first, last) = (&ibans[0], &ibans[ibans.len() - 1]);
+    let [first, last] = ibans.as_slice() else {
+        panic!("the company and a customer, not {ibans:?}");
+    };
+    let customer = ibans.iter().find(|it| *it != COMPANY_IBAN).unwrap();
     sql.batch_execute("begin").await.unwrap();
     let lock = "select from account where iban = $1 for update";
     sql.query(lock, &[last]).await.unwrap();
-    world.send_all(&public.transfers(&world, 120)).await;
+    world.send_all(&[payment(1, customer)]).await;
     let watching = world.sql().await;
     eventually("the handler waits for us", PATIENCE, async || {
         let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
@@ -322,7 +325,7 @@ impl Backup {
     async fn of(world: &World) -> Backup {
         let backup = Backup {
             name: world.books.name.clone(),
-            copy: format!("{}_backup", world.books.name),
+            copy: format!("{}_copy_{}", world.books.name, world.next_process()),
         };
         let Backup { name, copy } = &backup;
         // A template must have no sessions.

@@ -88,6 +88,11 @@ impl World {
             .await
             .unwrap();
         tokio::spawn(connection);
+        // Whatever a test has made the database's default.
+        client
+            .batch_execute("set default_transaction_isolation = 'read committed'")
+            .await
+            .unwrap();
         client
     }
 
