@@ -129,6 +129,20 @@ impl Bank {
             .with_context(|| format!("no service {name} in {status}"))
     }
 
+    /// Answers to transfers in their topic so far.
+    ///
+    /// # Errors
+    /// When the status does not tell.
+    pub fn answers(&self) -> Result<u64> {
+        let status = self.status()?;
+        let topics = status["topics"].as_array().context("no topics")?;
+        topics
+            .iter()
+            .find(|row| row["name"] == "money_transfer_feedback")
+            .and_then(|row| row["records"].as_u64())
+            .with_context(|| format!("no count of answers in {status}"))
+    }
+
     /// Where the bank keeps everything.
     #[must_use]
     pub fn directory(&self) -> &std::path::Path {

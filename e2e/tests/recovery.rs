@@ -20,17 +20,6 @@ const PARTS: [&str; 7] = [
     "postgres",
 ];
 
-/// Answers in the topic so far.
-fn answers(bank: &Bank) -> Result<u64> {
-    let status = bank.status()?;
-    let topics = status["topics"].as_array().context("no topics")?;
-    topics
-        .iter()
-        .find(|row| row["name"] == "money_transfer_feedback")
-        .and_then(|row| row["records"].as_u64())
-        .with_context(|| format!("no count of answers in {status}"))
-}
-
 async fn kill_and_wait(bank: &Bank, part: &str) -> Result<()> {
     let before = bank.service(part)?;
     let pid = before["pid"].as_u64().context("it has no pid")?;
@@ -50,12 +39,12 @@ async fn kill_and_wait(bank: &Bank, part: &str) -> Result<()> {
         Ok(())
     })
     .await?;
-    let at_recovery = answers(bank)?;
+    let at_recovery = bank.answers()?;
     eventually(
         &format!("answers flow after {part}"),
         RECOVERY,
         async || {
-            let now = answers(bank)?;
+            let now = bank.answers()?;
             ensure!(now > at_recovery, "still {now} answers");
             Ok(())
         },
@@ -69,7 +58,7 @@ async fn given_load_when_any_part_is_killed_then_the_bank_recovers_and_its_books
     let bank = Bank::start("recovery")?;
     bank.succeed(&["load", HEARTBEATS_PER_SECOND])?;
     eventually("answers flow", PATIENCE, async || {
-        ensure!(answers(&bank)? > 0, "no answer yet");
+        ensure!(bank.answers()? > 0, "no answer yet");
         Ok(())
     })
     .await?;
