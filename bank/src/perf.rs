@@ -86,11 +86,9 @@ async fn measure(
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<Results> {
     cluster.start().await?;
-    let article = local_cluster::testing::create_named_database(
-        cluster.endpoints(),
-        ARTICLE_DATABASE,
-    )
-    .await?;
+    let article =
+        local_cluster::testing::create_named_database(cluster.endpoints(), ARTICLE_DATABASE)
+            .await?;
     let gateway_database_url = cluster.database_url("graphql_endpoint")?;
     let request = Request {
         site: site(workspace, cluster)?,
@@ -139,7 +137,8 @@ fn site(workspace: &Workspace, cluster: &Cluster) -> anyhow::Result<Site> {
 
 fn save(results: &Results, path: &Path) -> anyhow::Result<()> {
     let text = serde_json::to_string(results)?;
-    std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::write(path, text + "\n")
+        .with_context(|| format!("cannot write {}", path.display()))?;
     println!("The results are in {}.", path.display());
     Ok(())
 }

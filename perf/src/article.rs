@@ -42,7 +42,10 @@ const POLL_WAIT: Duration = Duration::from_millis(100);
 
 /// What it is told; the variables are those of the services.
 #[derive(Clone, Debug, clap::Parser)]
-#[command(version, about = "A baseline for the benchmark: loses and doubles money")]
+#[command(
+    version,
+    about = "A baseline for the benchmark: loses and doubles money"
+)]
 pub struct Config {
     /// Kafka, registry, logs.
     #[command(flatten)]

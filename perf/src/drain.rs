@@ -214,8 +214,9 @@ pub fn drain(installation: &mut Installation, order: Order) -> Result<Drain, Err
             .map(|(after, before)| per(after - before, commands)),
         cpu,
         rss_anon_max_kib: memory,
-        sockets: sockets
-            .map(|(before, after)| Sockets::between(&before, &after, commands, commands - answered)),
+        sockets: sockets.map(|(before, after)| {
+            Sockets::between(&before, &after, commands, commands - answered)
+        }),
         noise,
     })
 }

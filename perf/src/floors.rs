@@ -239,7 +239,10 @@ async fn apply_one(
     let accounts = accounts?;
     let found: Vec<String> = accounts.iter().map(|row| row.get(0)).collect();
     let balances: Vec<i64> = accounts.iter().map(|row| row.get(2)).collect();
-    let versions: Vec<i64> = accounts.iter().map(|row| row.get::<_, i64>(4) + 1).collect();
+    let versions: Vec<i64> = accounts
+        .iter()
+        .map(|row| row.get::<_, i64>(4) + 1)
+        .collect();
     let written: Vec<Option<i64>> = versions.iter().copied().map(Some).collect();
     let after: Vec<Option<i64>> = balances.iter().copied().map(Some).collect();
     let hashes: Vec<&[u8]> = vec![&[7; 16]];
@@ -256,7 +259,15 @@ async fn apply_one(
     let (outcomes, entries, updates, moved, debt, committed) = join!(
         async {
             let outcome: [Parameter<'_>; 9] = [
-                &ids, &hashes, &kinds, &nobody, &observed, &topics, &partitions, &offsets, &frames,
+                &ids,
+                &hashes,
+                &kinds,
+                &nobody,
+                &observed,
+                &topics,
+                &partitions,
+                &offsets,
+                &frames,
             ];
             client.execute(&statements.insert_outcomes, &outcome).await
         },

@@ -94,7 +94,10 @@ fn producer(kafka: &KafkaConfig, linger_ms: u32) -> Result<BaseProducer<Deliveri
         // An idempotent producer of the library spins while more than five records of a
         // partition wait; a command that came twice would be answered twice, alike.
         .set("enable.idempotence", "false")
-        .set("queue.buffering.max.messages", QUEUE_RECORDS_MAX.to_string())
+        .set(
+            "queue.buffering.max.messages",
+            QUEUE_RECORDS_MAX.to_string(),
+        )
         .set("queue.buffering.max.kbytes", "131072");
     config.create_with_context(Deliveries::default())
 }

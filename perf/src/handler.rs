@@ -201,7 +201,11 @@ impl Results {
         commands: usize,
         figure: impl Fn(&Drain) -> f64,
     ) -> Option<Spread> {
-        Spread::of(self.drains_of(mode, workload, commands).map(figure).collect())
+        Spread::of(
+            self.drains_of(mode, workload, commands)
+                .map(figure)
+                .collect(),
+        )
     }
 
     /// How many waited in the drains of this mode that are compared.
@@ -230,7 +234,9 @@ impl Results {
     /// True when nothing that must hold on any machine failed.
     #[must_use]
     pub fn gates_hold(&self) -> bool {
-        self.verdict.iter().all(|line| !line.is_gate || line.reached)
+        self.verdict
+            .iter()
+            .all(|line| !line.is_gate || line.reached)
     }
 }
 
@@ -257,7 +263,9 @@ pub fn run(request: Request, runtime: Handle) -> Result<Results, Error> {
     bench.say("floors: a hop, an apply, a forced write");
     let floors_before = floors::floors(&bench.ours, sizes.floor_samples)?;
     let backlog = sizes.long_backlog.unwrap_or(sizes.short_backlog);
-    bench.say(&format!("memory: idle, and with {backlog} commands waiting"));
+    bench.say(&format!(
+        "memory: idle, and with {backlog} commands waiting"
+    ));
     let memory = drain::memory(&mut bench.ours, backlog)?;
     let drains = bench.drains()?;
     let counted = bench.counted()?;
@@ -495,8 +503,7 @@ impl Bench {
         self.ours.wait_until_it_works(&mut handler)?;
         let mut recoveries = Vec::new();
         for _ in 0..self.sizes.recoveries {
-            let killed =
-                steady::recovery(&mut self.ours, handler, RECOVERY_RATE, BEFORE, AFTER)?;
+            let killed = steady::recovery(&mut self.ours, handler, RECOVERY_RATE, BEFORE, AFTER)?;
             handler = killed.1;
             self.say(&format!(
                 "killed under {RECOVERY_RATE}/s: flows again after {:.0} ms, caught up after {:.0} ms",
@@ -560,8 +567,5 @@ fn kafka_settings(site: &Site) -> Vec<String> {
     let path = site.layout.kafka().join("server.properties");
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let is_setting = |line: &&str| !line.is_empty() && !line.starts_with('#');
-    text.lines()
-        .filter(is_setting)
-        .map(str::to_owned)
-        .collect()
+    text.lines().filter(is_setting).map(str::to_owned).collect()
 }

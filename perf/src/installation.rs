@@ -256,8 +256,7 @@ impl Installation {
         synchronize(&site, &names)?;
         let registry = &site.endpoints.schema_registry_url;
         let headers = runtime.block_on(Headers::fetch(registry, &kafka.topics()))?;
-        let administrator =
-            runtime.block_on(Administrator::connect(&site.endpoints.postgres))?;
+        let administrator = runtime.block_on(Administrator::connect(&site.endpoints.postgres))?;
         let observer = Observer::start(&kafka, headers, clock)?;
         Ok(Installation {
             site,
@@ -340,7 +339,9 @@ impl Installation {
                 let insert = "insert into balance (iban, token, amount, lmt) \
                               select iban, token, $3, -50000 \
                               from unnest($1::text[], $2::text[]) as given(iban, token)";
-                client.execute(insert, &[&ibans, &tokens, &(DEPOSIT * 10)]).await
+                client
+                    .execute(insert, &[&ibans, &tokens, &(DEPOSIT * 10)])
+                    .await
             };
             write.await.map_err(Error::postgres("take the accounts"))?;
             Ok(())
@@ -353,7 +354,10 @@ impl Installation {
     /// When its program cannot be started.
     pub fn start(&self, mode: Mode, through: Option<SocketAddr>) -> Result<Running, Error> {
         let program = self.site.programs.join(mode.program());
-        let log = self.site.layout.log_file(&format!("perf-{}", mode.program()));
+        let log = self
+            .site
+            .layout
+            .log_file(&format!("perf-{}", mode.program()));
         let file = local_cluster::open_log(&log)?;
         let file_too = file.try_clone().map_err(Error::io("open", &log))?;
         let mut command = Command::new(&program);
@@ -527,7 +531,10 @@ fn synchronize(site: &Site, names: &Names) -> Result<(), Error> {
         .stderr(file)
         .env("BANK_KAFKA_BROKERS", &site.endpoints.kafka_brokers)
         .env("BANK_TOPIC_PREFIX", &names.topic_prefix)
-        .env("BANK_SCHEMA_REGISTRY_URL", &site.endpoints.schema_registry_url)
+        .env(
+            "BANK_SCHEMA_REGISTRY_URL",
+            &site.endpoints.schema_registry_url,
+        )
         .env("BANK_COMMAND_HANDLER_DATABASE_URL", &names.database_url)
         .env(
             "BANK_GRAPHQL_ENDPOINT_DATABASE_URL",

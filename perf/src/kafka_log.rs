@@ -77,11 +77,7 @@ mod tests {
         ] {
             let partition = folder.path().join(partition);
             fs::create_dir(&partition).unwrap();
-            fs::write(
-                partition.join("00000000000000000000.log"),
-                batches.concat(),
-            )
-            .unwrap();
+            fs::write(partition.join("00000000000000000000.log"), batches.concat()).unwrap();
             fs::write(partition.join("00000000000000000000.index"), [0; 12]).unwrap();
         }
         assert_eq!(batches(folder.path(), "answers").unwrap(), 3);

@@ -81,17 +81,13 @@ pub fn kills(
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let accounts = installation.accounts.len();
     let payments = workload::payments(Workload::Hot50, accounts, most, u64::from(run));
-    let before = balances(installation, mode)?;
     let (headers, accounts) = (&installation.headers, &installation.accounts);
     let commands = Commands::payments(headers, accounts, &payments, run);
     let mut handler = installation.start(mode, None)?;
     installation.wait_until_it_works(&mut handler)?;
-    // That one command moved money, too.
+    // That one command moved money, too: balances are read after it.
     handler.stop()?;
-    let before = {
-        drop(before);
-        balances(installation, mode)?
-    };
+    let before = balances(installation, mode)?;
     let mut handler = installation.start(mode, None)?;
     installation.observer.begin(Board::new(run, most, 2));
     let clock = installation.clock;

@@ -40,8 +40,7 @@ impl Traffic {
             statements: self.statements - earlier.statements,
             parses: self.parses - earlier.parses,
             transactions: self.transactions - earlier.transactions,
-            transaction_round_trips: self.transaction_round_trips
-                - earlier.transaction_round_trips,
+            transaction_round_trips: self.transaction_round_trips - earlier.transaction_round_trips,
             batches: self.batches[earlier.batches.len()..].to_vec(),
             bytes: self.bytes - earlier.bytes,
         }
@@ -330,7 +329,12 @@ mod tests {
         for bytes in answers.chunks(piece) {
             connection.from_server(bytes);
         }
-        let second = [statement(false), statement(false), message(b'Q', b"commit\0")].concat();
+        let second = [
+            statement(false),
+            statement(false),
+            message(b'Q', b"commit\0"),
+        ]
+        .concat();
         for bytes in second.chunks(piece) {
             connection.from_client(bytes);
         }

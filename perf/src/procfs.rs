@@ -173,8 +173,7 @@ impl NoiseWatch {
 /// Cores of the machine.
 #[must_use]
 pub fn cores() -> f64 {
-    std::thread::available_parallelism()
-        .map_or(1.0, |cores| crate::numbers::float_len(cores.get()))
+    std::thread::available_parallelism().map_or(1.0, |cores| crate::numbers::float_len(cores.get()))
 }
 
 fn pressure_percent() -> f64 {

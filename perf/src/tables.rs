@@ -229,7 +229,11 @@ fn guarantees(results: &Results) -> Table {
     });
     row("balance p50 / p99 at 200/s, ms", &|mode| {
         let balance = &steady(mode)?.balance;
-        Some(format!("{} / {}", show(balance.p50_ms), show(balance.p99_ms)))
+        Some(format!(
+            "{} / {}",
+            show(balance.p50_ms),
+            show(balance.p99_ms)
+        ))
     });
     row("handler CPU, us/command, drained", &|mode| {
         drained(mode, |it| it.cpu.handler_us)

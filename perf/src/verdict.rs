@@ -193,7 +193,11 @@ pub fn judge(results: &Results) -> Vec<Line> {
     }
     latencies(results, &mut lines);
     memory(results, &mut lines);
-    let recovered: Vec<f64> = results.recoveries.iter().map(|it| it.flows_again_ms).collect();
+    let recovered: Vec<f64> = results
+        .recoveries
+        .iter()
+        .map(|it| it.flows_again_ms)
+        .collect();
     lines.add(
         "killed under 1,000/s until events flow again",
         AtMost(3_000.0),
@@ -355,7 +359,12 @@ mod tests {
     #[test]
     fn a_target_is_judged_by_the_median_and_what_is_not_measured_is_not_reached() {
         let mut lines = Lines(Vec::new());
-        lines.add("a", Bound::AtLeast(10.0), "/s", Spread::of(vec![9.0, 11.0, 12.0]));
+        lines.add(
+            "a",
+            Bound::AtLeast(10.0),
+            "/s",
+            Spread::of(vec![9.0, 11.0, 12.0]),
+        );
         lines.add("b", Bound::AtMost(10.0), "", Spread::of(vec![10.5]));
         lines.gate("c", Bound::AtMost(1.0), "", None);
         let reached: Vec<bool> = lines.0.iter().map(|line| line.reached).collect();

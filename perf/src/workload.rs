@@ -88,7 +88,7 @@ pub fn payments(workload: Workload, accounts: usize, count: usize, seed: u64) ->
             };
             let swapped = random.below(2) == 0;
             let (payer, payee) = if swapped { (other, one) } else { (one, other) };
-            let amount = 1 + random.next() % AMOUNT_MAX;
+            let amount = 1 + random.next_bits() % AMOUNT_MAX;
             Payment {
                 payer,
                 payee,
@@ -104,7 +104,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn next_bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -115,7 +115,7 @@ impl Random {
     /// From 0 up to, but not, 1.
     pub fn fraction(&mut self) -> f64 {
         // 53 bits are all that a float keeps.
-        crate::numbers::float(self.next() >> 11) / crate::numbers::float(1 << 53)
+        crate::numbers::float(self.next_bits() >> 11) / crate::numbers::float(1 << 53)
     }
 
     /// From 0 up to, but not, `bound`.

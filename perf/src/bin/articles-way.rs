@@ -7,7 +7,10 @@ fn main() -> ExitCode {
     match perf::article::run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "its last word, for the reader of its log")]
+            #[expect(
+                clippy::print_stderr,
+                reason = "its last word, for the reader of its log"
+            )]
             {
                 eprintln!("error: {}", topology::service::chain(&error));
             }
