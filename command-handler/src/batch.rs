@@ -457,4 +457,6 @@ pub(crate) fn balance_changed(
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

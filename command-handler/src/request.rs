@@ -1,6 +1,5 @@
 //! From a record to something the bank can decide on.
 
-use sha2::{Digest as _, Sha256};
 use topology::CommandId;
 use topology::records::borrowed::{ConfirmMoneyTransferRef, RecordRef};
 use topology::records::{AccountType, ConfirmAccountCreation};
@@ -8,7 +7,8 @@ use topology::records::{AccountType, ConfirmAccountCreation};
 use crate::domain::{Command, Transfer};
 use crate::keys;
 
-/// Hash of a command's type and all its fields: tells a repeat from a reused id.
+/// BLAKE3 of a command's type and all its fields but the id: tells a repeat from a reused
+/// id.
 pub type RequestHash = [u8; 16];
 
 /// A command with its identity.
@@ -49,7 +49,7 @@ fn account_creation(record: ConfirmAccountCreation) -> Request {
     };
     Request {
         id: record.id,
-        hash: hash("ConfirmAccountCreation", &[letter.as_bytes()]),
+        hash: hash(ACCOUNT_CREATION, 0, [letter, "", "", ""]),
         account_type: Some(record.account_type),
         command: Command::OpenAccount,
     }
@@ -57,18 +57,10 @@ fn account_creation(record: ConfirmAccountCreation) -> Request {
 
 fn money_transfer(record: ConfirmMoneyTransferRef<'_>) -> Request {
     let token = record.token.expose();
+    let texts = [token, record.from, record.to, record.description];
     Request {
         id: record.id,
-        hash: hash(
-            "ConfirmMoneyTransfer",
-            &[
-                token.as_bytes(),
-                &record.amount.0.to_be_bytes(),
-                record.from.as_bytes(),
-                record.to.as_bytes(),
-                record.description.as_bytes(),
-            ],
-        ),
+        hash: hash(MONEY_TRANSFER, record.amount.0, texts),
         account_type: None,
         command: Command::Transfer(Transfer::read(
             record.amount,
@@ -80,15 +72,31 @@ fn money_transfer(record: ConfirmMoneyTransferRef<'_>) -> Request {
     }
 }
 
-/// Each field goes in with its length, so that no two commands read alike.
-fn hash(kind: &str, fields: &[&[u8]]) -> RequestHash {
-    let mut hasher = Sha256::new();
-    for field in std::iter::once(&kind.as_bytes()).chain(fields) {
-        hasher.update((field.len() as u64).to_be_bytes());
-        hasher.update(field);
+/// Stand for the type of a command in its hash.
+const ACCOUNT_CREATION: u64 = 1;
+const MONEY_TRANSFER: u64 = 2;
+
+/// The lengths of the texts go in before the texts, so that no two commands read alike.
+fn hash(kind: u64, amount: i64, texts: [&str; 4]) -> RequestHash {
+    let [one, two, three, four] = texts.map(|text| (text.len() as u64).to_be_bytes());
+    let head = [
+        kind.to_be_bytes(),
+        amount.to_be_bytes(),
+        one,
+        two,
+        three,
+        four,
+    ];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(head.as_flattened());
+    for text in texts {
+        hasher.update(text.as_bytes());
     }
-    let digest: [u8; 32] = hasher.finalize().into();
-    let (half, _) = digest.split_first_chunk().expect("32 bytes hold 16");
+    let hash = hasher.finalize();
+    let (half, _) = hash
+        .as_bytes()
+        .split_first_chunk()
+        .expect("32 bytes hold 16");
     *half
 }
 

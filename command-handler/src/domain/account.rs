@@ -11,7 +11,7 @@ use super::command::Digest;
 pub struct Account {
     /// Its number.
     pub iban: Iban,
-    /// SHA-256 of the token that pays from it.
+    /// Digest of the token that pays from it.
     pub token_digest: Digest,
     /// What is on it.
     pub balance: Cents,

@@ -10,7 +10,7 @@ use topology::{CASH, Cents, Iban};
 use super::NAME_CHARACTERS_MAX;
 use super::rejection::Rejection;
 
-/// SHA-256 of a token.
+/// Digest of a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Digest(pub [u8; 32]);
 

@@ -110,6 +110,133 @@ fn a_transfer_is_answered_by_the_first_rule_that_applies() {
     }
 }
 
+/// What a transfer may be made of, right and wrong in each way a rule knows.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    amount: i64,
+    from: &'static str,
+    to: &'static str,
+    description: &'static str,
+    token: Digest,
+}
+
+/// Names for account numbers in the cases.
+fn spelt(name: &str) -> String {
+    match name {
+        "rich" => iban(1).to_string(),
+        "poor" => iban(2).to_string(),
+        "full" => iban(3).to_string(),
+        "unknown" => iban(9).to_string(),
+        "mistyped" => iban(2).as_str().replacen(&iban(2).as_str()[2..4], "00", 1),
+        text => text.to_owned(),
+    }
+}
+
+fn is_own(name: &str) -> bool {
+    ["rich", "poor", "full", "unknown"].contains(&name)
+}
+
+const RICH: i64 = TRANSFER_MAX.0;
+const POOR: i64 = LIMIT.0;
+
+/// A reason, with when it applies.
+type Rule = (Rejection, fn(&Case) -> bool);
+
+/// The rule book: each reason in its place.
+const RULES: [Rule; 10] = [
+    (Rejection::AmountInvalid, |it| {
+        it.amount < 1 || it.amount > TRANSFER_MAX.0
+    }),
+    (Rejection::PayerInvalid, |it| {
+        !is_own(it.from) && it.from != CASH
+    }),
+    (Rejection::PayeeInvalid, |it| {
+        ["mistyped", "Cash", "DE88370400440532013000"].contains(&it.to)
+    }),
+    (Rejection::SameAccount, |it| it.from == it.to),
+    (Rejection::DescriptionInvalid, |it| {
+        it.description.contains('\n')
+    }),
+    (Rejection::TokenInvalid, |it| {
+        it.from == "unknown" || (is_own(it.from) && it.token != TOKEN)
+    }),
+    (Rejection::InsufficientFunds, |it| match it.from {
+        "rich" => RICH - it.amount < LIMIT.0,
+        "poor" => POOR - it.amount < LIMIT.0,
+        _ => false,
+    }),
+    (Rejection::PayeeUnknown, |it| it.to == "unknown"),
+    (Rejection::BalanceLimitExceeded, |it| it.to == "full"),
+    (Rejection::BothUnknown, |it| {
+        !is_own(it.from) && !is_own(it.to)
+    }),
+];
+
+fn cases() -> Vec<Case> {
+    let froms = ["rich", "poor", "full", "unknown", CASH, "mistyped", "Shop"];
+    let tos = [
+        "rich",
+        "poor",
+        "full",
+        "unknown",
+        CASH,
+        "mistyped",
+        "Cash",
+        "Shop",
+        "DE89370400440532013000",
+        "DE88370400440532013000",
+    ];
+    let mut cases = Vec::new();
+    for amount in [i64::MIN, -1, 0, 1, TRANSFER_MAX.0, TRANSFER_MAX.0 + 1] {
+        for from in froms {
+            for to in tos {
+                for description in ["rent", "line\nbreak"] {
+                    for token in [TOKEN, OTHER_TOKEN] {
+                        cases.push(Case {
+                            amount,
+                            from,
+                            to,
+                            description,
+                            token,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn every_combination_is_answered_by_the_first_rule_of_the_book() {
+    let given: Accounts = [
+        account(1, RICH),
+        account(2, POOR),
+        account(3, BALANCE_MAX.0),
+    ]
+    .into_iter()
+    .collect();
+    let mut told = std::collections::HashMap::<_, usize>::new();
+    for case in cases() {
+        let rule = RULES.iter().position(|(_, applies)| applies(&case));
+        let expected = rule.map(|rule| RULES[rule].0);
+        let (from, to) = (spelt(case.from), spelt(case.to));
+        let transfer = Transfer::read(Cents(case.amount), &from, &to, case.token, case.description);
+        let decision = decide(&given, &Command::Transfer(transfer), &Facts::default());
+        assert_eq!(decision.err(), expected, "{case:?}");
+        *told.entry(rule).or_default() += 1;
+    }
+    // Each rule decides somewhere, and so does none of them.
+    assert_eq!(told.len(), RULES.len() + 1, "{told:?}");
+}
+
+#[test]
+fn each_reason_has_words_of_its_own() {
+    let words: std::collections::HashSet<_> = RULES.iter().map(|(rule, _)| rule.reason()).collect();
+    assert_eq!(words.len(), RULES.len());
+    assert!(!words.contains(Rejection::IbanTaken.reason()));
+}
+
 #[test]
 fn a_wrong_token_and_an_unknown_payer_get_the_same_answer() {
     let wrong = Transfer {

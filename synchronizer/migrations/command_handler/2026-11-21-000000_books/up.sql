@@ -3,7 +3,7 @@
 create table account (
     iban            text    primary key,
     command_id      uuid    not null unique,
-    -- SHA-256 of the token; the token itself is nowhere in this database.
+    -- BLAKE3 of the token; the token itself is nowhere in this database.
     token_digest    bytea   not null check (octet_length(token_digest) = 32),
     balance_cents   bigint  not null default 0,
     limit_cents     bigint  not null,

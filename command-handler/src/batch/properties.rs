@@ -1,0 +1,521 @@
+//! What holds whatever is sent, in whatever order and in whatever batches, with the books
+//! kept in memory. The letters are the invariants of `docs/architecture.md`'s promises:
+//! A money, B outcomes, C events.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use topology::records::{ConfirmAccountCreation, ConfirmMoneyTransfer, RecordKind};
+use topology::{CASH, Record, Token};
+
+use super::*;
+use crate::domain::LIMIT;
+
+const OPENINGS: Topic = Topic::ConfirmAccountCreation;
+const TRANSFERS: Topic = Topic::ConfirmMoneyTransfer;
+const PARTITIONS: i32 = 4;
+const COMPANY_BALANCE: Cents = Cents(1_000_000);
+const COMPANY_TOKEN: &str = "the company's token";
+
+fn codec() -> Codec {
+    use RecordKind as Kind;
+    Codec::with_ids(&[
+        (OPENINGS, Kind::ConfirmAccountCreation, 1),
+        (TRANSFERS, Kind::ConfirmMoneyTransfer, 2),
+        (
+            Topic::AccountCreationFeedback,
+            Kind::AccountCreationConfirmed,
+            3,
+        ),
+        (
+            Topic::AccountCreationFeedback,
+            Kind::AccountCreationFailed,
+            4,
+        ),
+        (
+            Topic::MoneyTransferFeedback,
+            Kind::MoneyTransferConfirmed,
+            5,
+        ),
+        (Topic::MoneyTransferFeedback, Kind::MoneyTransferFailed, 6),
+        (Topic::BalanceChanged, Kind::BalanceChanged, 7),
+    ])
+}
+
+fn key() -> HandlerKey {
+    HandlerKey::new("a key")
+}
+
+/// A record as it went out: topic, key, bytes.
+type Sent = (Topic, Vec<u8>, Option<Vec<u8>>);
+
+/// What is stored of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Decided {
+    hash: RequestHash,
+    source: Option<Source>,
+    rejection: Option<Rejection>,
+    stored: Vec<u8>,
+}
+
+/// The books and the topics behind them, in memory.
+#[derive(Clone, Debug)]
+struct Bank {
+    accounts: BTreeMap<Iban, Account>,
+    outcomes: BTreeMap<CommandId, Decided>,
+    ledger: Vec<LedgerEntry>,
+    sent: Vec<Sent>,
+    offsets: BTreeMap<(Topic, i32), i64>,
+}
+
+impl Bank {
+    fn opened() -> Bank {
+        let company = Account {
+            iban: Iban::company(),
+            token_digest: keys::digest(COMPANY_TOKEN),
+            balance: COMPANY_BALANCE,
+            limit: LIMIT,
+            version: 0,
+        };
+        Bank {
+            accounts: BTreeMap::from([(company.iban, company)]),
+            outcomes: BTreeMap::new(),
+            ledger: Vec::new(),
+            sent: Vec::new(),
+            offsets: BTreeMap::new(),
+        }
+    }
+
+    /// Deals with a batch as the handler and the database together do.
+    fn deal_with(&mut self, records: &[Consumed]) {
+        let (codec, key, topics) = (codec(), key(), Topics::default());
+        let items: Vec<Item> = records.iter().map(|it| understood(&codec, it)).collect();
+        let accounts = touched_ibans(&items, &key);
+        let accounts = accounts.iter().filter_map(|iban| self.accounts.get(iban));
+        let priors = command_ids(&items).into_iter().filter_map(|id| {
+            let decided = self.outcomes.get(&id)?;
+            let mut frames = Frames::default();
+            frames.restore(&decided.stored, id, &key).unwrap();
+            let prior = Prior {
+                hash: decided.hash,
+                source: decided.source,
+                frames,
+            };
+            Some((id, prior))
+        });
+        let tools = Tools {
+            key: &key,
+            codec: &codec,
+            topics: &topics,
+        };
+        let accounts = accounts.cloned().collect();
+        let plan = plan(&items, accounts, priors.collect(), tools).unwrap();
+        self.commit(plan);
+    }
+
+    fn commit(&mut self, plan: Plan) {
+        for outcome in &plan.outcomes {
+            let decided = Decided {
+                hash: outcome.hash,
+                source: outcome.source,
+                rejection: outcome.rejection,
+                stored: plan.frames.stored(outcome.frames.clone()).pieces().concat(),
+            };
+            let before = self.outcomes.insert(outcome.id, decided);
+            assert!(before.is_none(), "decided twice");
+        }
+        for account in plan
+            .opened
+            .into_iter()
+            .map(|(_, account)| account)
+            .chain(plan.changed)
+        {
+            self.accounts.insert(account.iban, account);
+        }
+        self.ledger.extend(plan.entries);
+        for moved in plan.offsets {
+            let stands = self
+                .offsets
+                .insert((moved.topic, moved.partition), moved.next_offset);
+            assert!(stands <= Some(moved.next_offset), "an offset went back");
+        }
+        self.sent.extend(plan.frames.iter().map(|frame| {
+            let value = frame.value.map(<[u8]>::to_vec);
+            (frame.topic, frame.key.to_vec(), value)
+        }));
+    }
+
+    /// Everything but where it stood: what two runs must have in common.
+    fn effects(&self) -> impl PartialEq + std::fmt::Debug + '_ {
+        (&self.accounts, &self.ledger, self.answers())
+    }
+
+    fn answers(&self) -> BTreeMap<CommandId, (RequestHash, Option<Rejection>, &[u8])> {
+        let decided = self.outcomes.iter();
+        decided
+            .map(|(id, it)| (*id, (it.hash, it.rejection, it.stored.as_slice())))
+            .collect()
+    }
+
+    /// A: money is moved, never made.
+    fn check_money(&self) {
+        let mut by_command = BTreeMap::<CommandId, Vec<&LedgerEntry>>::new();
+        let mut balances = BTreeMap::from([(Iban::company(), (0, COMPANY_BALANCE))]);
+        for entry in &self.ledger {
+            by_command.entry(entry.command_id).or_default().push(entry);
+            assert_ne!(entry.delta, Cents::ZERO);
+            let Some(iban) = entry.account.own() else {
+                assert_eq!(entry.after, None);
+                continue;
+            };
+            let (version, balance) = balances.entry(*iban).or_default();
+            *version += 1;
+            balance.0 += entry.delta.0;
+            assert_eq!(entry.after, Some((*version, *balance)), "A3: no hole");
+            assert!(*balance >= LIMIT, "A4: {balance}");
+        }
+        for (id, entries) in by_command {
+            let sum: i64 = entries.iter().map(|it| it.delta.0).sum();
+            assert_eq!((entries.len(), sum), (2, 0), "A1: {id}");
+            assert_eq!(self.outcomes[&id].rejection, None, "B3: {id}");
+        }
+        for account in self.accounts.values() {
+            let booked = balances.get(&account.iban).copied().unwrap_or_default();
+            assert_eq!((account.version, account.balance), booked, "A3");
+        }
+    }
+
+    /// B: each command has one answer, the same however often it went out.
+    fn check_outcomes(&self, log: &[Consumed]) {
+        let codec = codec();
+        let commands = log.iter().map(|record| understood(&codec, record));
+        let asked: BTreeSet<CommandId> = commands
+            .filter_map(|item| item.request.ok().map(|request| request.id))
+            .collect();
+        assert!(asked.iter().eq(self.outcomes.keys()), "B1");
+        let mut answers = BTreeMap::<&[u8], BTreeSet<&Sent>>::new();
+        for sent in &self.sent {
+            if matches!(
+                sent.0,
+                Topic::AccountCreationFeedback | Topic::MoneyTransferFeedback
+            ) {
+                answers.entry(&sent.1).or_default().insert(sent);
+            }
+        }
+        assert_eq!(answers.len(), asked.len(), "B1");
+        assert!(answers.values().all(|copies| copies.len() == 1), "B2");
+        // B5: what came under a used id with other content is a dead letter.
+        let conflicts = log.iter().filter(|record| {
+            let request = understood(&codec, record).request;
+            request.is_ok_and(|request| self.outcomes[&request.id].hash != request.hash)
+        });
+        let letters = self.sent.iter().filter(|it| it.0 == Topic::DeadLetters);
+        assert_eq!(letters.count(), conflicts.count(), "B5");
+    }
+
+    /// C: each change of an own account is one event, in order, the same in every copy.
+    fn check_events(&self) {
+        let codec = codec();
+        let mut events = BTreeMap::<(String, i64), (&Sent, CommandId, Cents, Cents)>::new();
+        let mut newest = BTreeMap::<String, i64>::new();
+        for sent in self.sent.iter().filter(|it| it.0 == Topic::BalanceChanged) {
+            let read = codec.decode_borrowed(sent.0, sent.2.as_deref());
+            let Some(Ok(RecordRef::BalanceChanged(event))) = read else {
+                panic!("an event: {sent:?}");
+            };
+            assert_eq!(sent.1, event.iban.as_bytes(), "C7");
+            let change = event.change.unwrap();
+            let newest = newest.entry(event.iban.to_owned()).or_default();
+            assert!(change.version <= *newest + 1, "C4: {event:?}");
+            *newest = change.version.max(*newest);
+            let identity = (event.iban.to_owned(), change.version);
+            let content = (sent, change.command_id, event.changed_by, event.new_balance);
+            let first = events.entry(identity).or_insert(content);
+            assert_eq!(first.0, sent, "C2");
+        }
+        let of_events = events
+            .into_iter()
+            .map(|((iban, version), (_, id, by, balance))| (iban, id, by, (version, balance)));
+        let of_entries = self.ledger.iter().filter_map(|entry| {
+            let iban = entry.account.own()?.to_string();
+            Some((iban, entry.command_id, entry.delta, entry.after?))
+        });
+        let (of_events, of_entries): (BTreeSet<_>, BTreeSet<_>) =
+            (of_events.collect(), of_entries.collect());
+        assert_eq!(of_events, of_entries, "C1 and C3");
+    }
+
+    fn check(&self, log: &[Consumed]) {
+        self.check_money();
+        self.check_outcomes(log);
+        self.check_events();
+    }
+}
+
+fn understood(codec: &Codec, record: &Consumed) -> Item {
+    let read = codec.decode_borrowed(record.topic, record.value.as_deref());
+    let request = Request::from_record(read.unwrap().unwrap());
+    Item {
+        record: record.clone(),
+        request,
+    }
+}
+
+/// One thing somebody sends.
+#[derive(Clone, Debug)]
+enum Sending {
+    Open {
+        account: u8,
+    },
+    Pay {
+        number: u8,
+        from: u8,
+        to: u8,
+        amount: i64,
+        right_token: bool,
+    },
+}
+
+fn opening_id(account: u8) -> CommandId {
+    CommandId::from_bytes([account + 1; 16])
+}
+
+/// Account 0 is the company's, 7 is cash, the others come to be when opened.
+fn iban_of(account: u8) -> String {
+    match account {
+        0 => Iban::company().to_string(),
+        7 => CASH.to_owned(),
+        opened => key().iban_candidates(opening_id(opened))[0].to_string(),
+    }
+}
+
+fn token_of(account: u8) -> String {
+    match account {
+        0 => COMPANY_TOKEN.to_owned(),
+        opened => key().token(opening_id(opened)),
+    }
+}
+
+impl Sending {
+    fn record(&self) -> (Topic, i32, Record) {
+        match self {
+            Sending::Open { account } => {
+                let record = ConfirmAccountCreation {
+                    id: opening_id(*account),
+                    account_type: AccountType::Auto,
+                };
+                (OPENINGS, 0, Record::ConfirmAccountCreation(record))
+            }
+            Sending::Pay {
+                number,
+                from,
+                to,
+                amount,
+                right_token,
+            } => {
+                let token = if *right_token {
+                    token_of(*from)
+                } else {
+                    "wrong".to_owned()
+                };
+                let record = ConfirmMoneyTransfer {
+                    id: CommandId::from_bytes([0x80 | number; 16]),
+                    token: Token::new(token),
+                    amount: Cents(*amount),
+                    from: iban_of(*from),
+                    to: if *to == 6 {
+                        "Shop".to_owned()
+                    } else {
+                        iban_of(*to)
+                    },
+                    description: "book".to_owned(),
+                };
+                let partition = i32::from(*from) % PARTITIONS;
+                (TRANSFERS, partition, Record::ConfirmMoneyTransfer(record))
+            }
+        }
+    }
+}
+
+/// Few accounts, few ids: so that commands meet, repeat and contradict each other.
+fn sendings() -> impl Strategy<Value = Vec<Sending>> {
+    let open = (1..5_u8).prop_map(|account| Sending::Open { account });
+    let payer = prop_oneof![0..5_u8, Just(7)];
+    let amount = prop_oneof![1..60_000_i64, Just(0), Just(-5), Just(i64::MAX)];
+    let pay = (0..100_u8, payer, 0..8_u8, amount, prop::bool::weighted(0.9)).prop_map(
+        |(number, from, to, amount, right_token)| Sending::Pay {
+            number,
+            from,
+            to,
+            amount,
+            right_token,
+        },
+    );
+    prop::collection::vec(prop_oneof![1 => open, 8 => pay], 1..60)
+}
+
+/// Appends to the log, each partition with offsets of its own.
+fn log(sendings: &[Sending]) -> Vec<Consumed> {
+    let codec = codec();
+    let mut ends = BTreeMap::<(Topic, i32), i64>::new();
+    let records = sendings.iter().zip(0..);
+    records
+        .map(|(sending, at)| {
+            let (topic, partition, record) = sending.record();
+            let end = ends.entry((topic, partition)).or_default();
+            *end += 1;
+            Consumed {
+                topic,
+                partition,
+                offset: *end - 1,
+                epoch: 1,
+                timestamp_ms: at,
+                key: None,
+                value: Some(codec.encode(topic, &record).unwrap()),
+            }
+        })
+        .collect()
+}
+
+/// The same log at other offsets: sent again.
+fn sent_again(log: &[Consumed]) -> Vec<Consumed> {
+    let later = log.iter().cloned().map(|record| Consumed {
+        offset: record.offset + 1_000,
+        ..record
+    });
+    later.collect()
+}
+
+/// Another order that keeps each partition's own: `picks` says which partition is next.
+fn interleaved(log: &[Consumed], picks: &[prop::sample::Index]) -> Vec<Consumed> {
+    let mut queues = BTreeMap::<(Topic, i32), std::collections::VecDeque<Consumed>>::new();
+    for record in log {
+        let queue = queues.entry((record.topic, record.partition)).or_default();
+        queue.push_back(record.clone());
+    }
+    let mut order = Vec::new();
+    for pick in picks.iter().cycle() {
+        queues.retain(|_, queue| !queue.is_empty());
+        if queues.is_empty() {
+            break;
+        }
+        let next = pick.index(queues.len());
+        let queue = queues.values_mut().nth(next);
+        order.extend(queue.and_then(std::collections::VecDeque::pop_front));
+    }
+    order
+}
+
+fn handled(log: &[Consumed], batch: usize) -> Bank {
+    let mut bank = Bank::opened();
+    for records in log.chunks(batch) {
+        bank.deal_with(records);
+    }
+    bank
+}
+
+proptest! {
+    #[test]
+    fn money_answers_and_events_hold_whatever_is_sent(sendings in sendings(), batch in 1..20_usize) {
+        let log = log(&sendings);
+        handled(&log, batch).check(&log);
+    }
+
+    #[test]
+    fn any_way_of_cutting_into_batches_gives_the_same(
+        sendings in sendings(),
+        cuts in prop::collection::vec(1..15_usize, 1..60),
+    ) {
+        let log = log(&sendings);
+        let alone = handled(&log, 1);
+        let mut cut = Bank::opened();
+        let mut rest = log.as_slice();
+        for length in cuts.into_iter().cycle() {
+            let (batch, more) = rest.split_at(length.min(rest.len()));
+            if batch.is_empty() {
+                break;
+            }
+            cut.deal_with(batch);
+            rest = more;
+        }
+        prop_assert_eq!(alone.effects(), cut.effects());
+        prop_assert_eq!(&alone.sent, &cut.sent, "the same records in the same order");
+        prop_assert_eq!(&alone.outcomes, &cut.outcomes);
+        prop_assert_eq!(&alone.offsets, &cut.offsets);
+    }
+
+    #[test]
+    fn any_order_of_the_partitions_keeps_money_answers_and_events(
+        sendings in sendings(),
+        picks in prop::collection::vec(any::<prop::sample::Index>(), 1..60),
+        batch in 1..20_usize,
+    ) {
+        let log = interleaved(&log(&sendings), &picks);
+        prop_assert_eq!(log.len(), sendings.len());
+        handled(&log, batch).check(&log);
+    }
+
+    #[test]
+    fn the_same_records_again_give_nothing(sendings in sendings(), batch in 1..20_usize) {
+        let log = log(&sendings);
+        let once = handled(&log, batch);
+        let mut again = once.clone();
+        // Only first deliveries are known by their place; a repeat that was answered once
+        // is answered once more when it is read again.
+        let firsts: Vec<Consumed> = log
+            .iter()
+            .filter(|it| once.outcomes.values().any(|of| of.source == Some(Source::of(it))))
+            .cloned()
+            .collect();
+        for record in &firsts {
+            again.offsets.clear();
+            again.deal_with(std::slice::from_ref(record));
+        }
+        prop_assert_eq!(once.effects(), again.effects());
+        prop_assert_eq!(&once.sent, &again.sent);
+    }
+
+    #[test]
+    fn the_same_commands_again_get_the_same_bytes_and_change_nothing(
+        sendings in sendings(),
+        batch in 1..20_usize,
+    ) {
+        let log = log(&sendings);
+        let once = handled(&log, batch);
+        let mut twice = once.clone();
+        let again = sent_again(&log);
+        for records in again.chunks(batch) {
+            twice.deal_with(records);
+        }
+        prop_assert_eq!(once.effects(), twice.effects());
+        let everything: BTreeSet<&Sent> = once.sent.iter().collect();
+        prop_assert!(twice.sent.iter().all(|sent| everything.contains(sent)));
+        twice.check(&[log, again].concat());
+    }
+
+    #[test]
+    fn a_repeat_in_between_changes_nothing(
+        sendings in sendings(),
+        repeats in prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index)>(), 1..10),
+        batch in 1..20_usize,
+    ) {
+        let log = log(&sendings);
+        let mut with_repeats = log.clone();
+        for (number, (which, place)) in (0..).zip(repeats) {
+            let first = which.index(with_repeats.len());
+            let mut copy = with_repeats[first].clone();
+            copy.offset += 1_000 * (number + 1);
+            with_repeats.insert(first + 1 + place.index(with_repeats.len() - first), copy);
+        }
+        // Offsets ascend in the log, whatever was put in between.
+        for partition in [(OPENINGS, 0)].into_iter().chain((0..PARTITIONS).map(|it| (TRANSFERS, it))) {
+            let of_partition = |it: &&mut Consumed| (it.topic, it.partition) == partition;
+            for (record, offset) in with_repeats.iter_mut().filter(of_partition).zip(0..) {
+                record.offset = offset;
+            }
+        }
+        let (without, with) = (handled(&log, batch), handled(&with_repeats, batch));
+        prop_assert_eq!(without.effects(), with.effects());
+        with.check(&with_repeats);
+    }
+}
