@@ -17,6 +17,14 @@ const BROKER_PATIENCE: Duration = Duration::from_secs(20);
 const COMMANDS: [Topic; 2] = [Topic::ConfirmAccountCreation, Topic::ConfirmMoneyTransfer];
 const ANSWERS: [Topic; 2] = [Topic::AccountCreationFeedback, Topic::MoneyTransferFeedback];
 
+/// A living instance has taken over the debts of a dead one by then.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(2);
+/// Debts whose owner is no living session.
+const ORPHANS: &str = "select count(*) from emission_debt where owner not in \
+    (select (classid::bigint << 32) + objid::bigint from pg_locks \
+     where locktype = 'advisory' and objsubid = 1 \
+       and database = (select oid from pg_database where datname = current_database()))";
+
 /// What was found, for tests that look closer.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -320,6 +328,14 @@ impl World {
         ] {
             assert_eq!(self.number(query).await, 0, "{what}");
         }
+    }
+
+    /// The debts of the dead are somebody's, soon.
+    pub(crate) async fn debts_are_taken_over(&self) {
+        eventually("no debt is an orphan", TAKEN_OVER_WITHIN, async || {
+            (self.number(ORPHANS).await == 0).then_some(())
+        })
+        .await;
     }
 
     /// Outcomes in the books, the opening's not counted.

@@ -2,24 +2,18 @@
 
 use std::time::Duration;
 
-use crate::process::{Process, Settings};
+use command_handler::steps::Step;
+
+use crate::process::{Action, Process, Settings, Stop};
 use crate::world::{Public, World};
 use crate::{PATIENCE, eventually};
 
 /// Commands before, between and after each blow.
 const PORTION: usize = 300;
-/// A living instance has taken over the debts of a dead one by then.
-const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(2);
 /// The group has noticed by then that a member is gone: its session, and a margin.
 const SESSION_IS_OVER: Duration = Duration::from_millis(4_500);
 /// The same for the classic protocol, whose session is ten seconds.
 const CLASSIC_SESSION_IS_OVER: Duration = Duration::from_secs(13);
-
-/// Debts whose owner is no living session.
-const ORPHANS: &str = "select count(*) from emission_debt where owner not in \
-    (select (classid::bigint << 32) + objid::bigint from pg_locks \
-     where locktype = 'advisory' and objsubid = 1 \
-       and database = (select oid from pg_database where datname = current_database()))";
 
 async fn given_accounts(world: &World, public: &mut Public) {
     world.send_all(&public.newcomers(20)).await;
@@ -40,14 +34,6 @@ async fn is_shared(instances: &mut [Process]) {
     }
 }
 
-/// The orphaned debts are somebody's, soon.
-async fn debts_are_taken_over(world: &World) {
-    eventually("no debt is an orphan", TAKEN_OVER_WITHIN, async || {
-        (world.number(ORPHANS).await == 0).then_some(())
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn given_two_handlers_when_one_is_killed_then_the_other_pays_its_debts_and_takes_its_partitions()
  {
@@ -62,13 +48,47 @@ async fn given_two_handlers_when_one_is_killed_then_the_other_pays_its_debts_and
         let before = world.decided().await;
         world.decides(before + 50).await;
         instances[0].kill();
-        debts_are_taken_over(&world).await;
+        world.debts_are_taken_over().await;
     });
     portion(&world, &mut public).await;
     world.is_quiet().await;
     let found = world.check().await;
     assert!(found.commands > 2 * PORTION);
     instances.remove(1).end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn given_a_handler_that_dies_in_debt_when_another_lives_then_it_has_paid_within_two_seconds()
+{
+    let world = World::new("in-debt").await;
+    let mut public = Public::new(7);
+    let stop = Stop {
+        step: Step::Committed,
+        action: Action::Abort,
+        passing: 3,
+    };
+    let mut indebted = Process::start_with(
+        &world,
+        Settings {
+            stop: Some(stop),
+            ..Settings::default()
+        },
+    );
+    indebted.says("partitions assigned").await;
+    let mut heir = Process::start(&world);
+    heir.says("partitions assigned").await;
+    eventually("one has died", PATIENCE, async || {
+        world.send_all(&public.transfers(&world, 10)).await;
+        indebted.has_reached().then_some(())
+    })
+    .await;
+    indebted.reaches(stop).await;
+    world.debts_are_taken_over().await;
+    heir.says("paying debts").await;
+    world.is_quiet().await;
+    world.check().await;
+    heir.end().await;
     world.end().await;
 }
 
@@ -84,7 +104,7 @@ async fn given_three_handlers_when_one_is_killed_and_one_paused_past_its_session
     instances[0].pause();
     portion(&world, &mut public).await;
     instances[1].kill();
-    debts_are_taken_over(&world).await;
+    world.debts_are_taken_over().await;
     portion(&world, &mut public).await;
     tokio::time::sleep(SESSION_IS_OVER).await;
     // All of it is the third one's by now.
@@ -127,7 +147,7 @@ async fn given_the_classic_protocol_when_one_of_two_is_paused_then_killed_then_t
     instances[0].resume();
     portion(&world, &mut public).await;
     instances[1].kill();
-    debts_are_taken_over(&world).await;
+    world.debts_are_taken_over().await;
     world.is_quiet().await;
     world.check().await;
     instances.remove(0).end().await;
@@ -177,8 +197,6 @@ async fn given_a_partition_taken_in_the_wrong_order_when_its_owner_is_fenced_the
     world.end().await;
 }
 
-/// The row locks of a paused handler are given back before its session in the group ends
-/// twice over.
 #[tokio::test(flavor = "multi_thread")]
 async fn given_a_handler_that_is_killed_when_it_is_started_again_then_events_flow_within_seconds() {
     let world = World::new("restart").await;

@@ -178,6 +178,11 @@ impl Process {
         .await;
     }
 
+    /// Whether the watched handler has come to its step.
+    pub(crate) fn has_reached(&self) -> bool {
+        self.said().contains(REACHED)
+    }
+
     /// Waits until the watched handler is at its step, and has done what it was to do
     /// there, unless that is to go on.
     pub(crate) async fn reaches(&mut self, stop: Stop) {
