@@ -68,7 +68,7 @@ const SETTINGS: &[(&str, &str)] = &[
     // The topics are the bank's memory: a topic that forgets says so itself.
     ("log.retention.ms", "-1"),
     // A member that was killed is replaced within three seconds (the defaults are 45 s and 5 s).
-    ("group.consumer.session.timeout.ms", "2500"),
+    ("group.consumer.session.timeout.ms", "2000"),
     ("group.consumer.min.session.timeout.ms", "1000"),
     ("group.consumer.heartbeat.interval.ms", "500"),
     ("group.consumer.min.heartbeat.interval.ms", "500"),
