@@ -125,11 +125,14 @@ pub struct Drain {
 /// What went over the sockets to PostgreSQL during a drain.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sockets {
-    /// Of the connection that decides: per batch, or per command where there are none.
+    /// Of the connection that decides, in the middle batch; per command where there are
+    /// no batches.
     pub round_trips_per_batch: f64,
+    /// Batches with more than that: see [`crate::pgwire::Batch`].
+    pub batches_with_more_percent: f64,
     /// Of the same connection.
     pub statements_per_batch: f64,
-    /// Of the same connection.
+    /// Of the same connection, from the first outcome on.
     pub batches: u64,
     /// Commands in the middle batch.
     pub batch_median: f64,
@@ -281,28 +284,31 @@ impl Sockets {
         commands: usize,
         commands_between: usize,
     ) -> Sockets {
-        let hot = &after.0;
+        // What opens a connection and the books is no batch.
+        let hot = after.0.since(&before.0);
         let all = after.1.since(&before.1);
-        let mut batches = hot.batches.clone();
-        batches.sort_unstable();
-        let median = batches.get(batches.len() / 2).copied().unwrap_or(1);
-        let (round_trips, units) = if hot.transactions > 0 {
-            (hot.transaction_round_trips, hot.transactions)
-        } else {
-            (all.round_trips, commands_between as u64)
-        };
-        let statements = if hot.transactions > 0 {
-            hot.statements
-        } else {
-            all.statements
+        let mut rows: Vec<u64> = hot.batches.iter().map(|batch| batch.rows).collect();
+        rows.sort_unstable();
+        let mut trips: Vec<u64> = hot.batches.iter().map(|batch| batch.round_trips).collect();
+        trips.sort_unstable();
+        let middle = |sorted: &[u64]| sorted.get(sorted.len() / 2).copied();
+        let more = middle(&trips).map_or(0, |middle| {
+            trips.iter().filter(|trips| **trips > middle).count()
+        });
+        let per_command = |count| per(count, commands_between);
+        let statements = match hot.transactions {
+            0 => per_command(all.statements),
+            transactions => ratio(float(hot.statements), float(transactions)).unwrap_or(0.0),
         };
         Sockets {
-            round_trips_per_batch: ratio(float(round_trips), float(units)).unwrap_or(0.0),
-            statements_per_batch: ratio(float(statements), float(units)).unwrap_or(0.0),
+            round_trips_per_batch: middle(&trips)
+                .map_or_else(|| per_command(all.round_trips), float),
+            batches_with_more_percent: 100.0 * per(more as u64, trips.len()),
+            statements_per_batch: statements,
             batches: hot.transactions,
-            batch_median: float(median),
-            batch_max: batches.last().copied().unwrap_or(1),
-            round_trips_per_command: per(all.round_trips, commands_between),
+            batch_median: float(middle(&rows).unwrap_or(1)),
+            batch_max: rows.last().copied().unwrap_or(1),
+            round_trips_per_command: per_command(all.round_trips),
             prepares_per_10_000: 10_000.0 * per(all.parses, commands),
             prepares_at_start: before.1.parses,
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -25,6 +25,7 @@ pub const WRITTEN: [Topic; 3] = [
 /// Bounds how late a stop is noticed.
 const POLL_WAIT: Duration = Duration::from_millis(100);
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 type Shared = Arc<Mutex<Option<Board>>>;
 
@@ -124,12 +125,24 @@ pub(crate) fn assign_ends(
     for topic in topics {
         let name = names.name(*topic);
         for partition in 0..topic.definition().partitions {
-            let (_, end) = consumer.fetch_watermarks(&name, partition, WATERMARK_TIMEOUT)?;
+            let end = end_of(consumer, &name, partition)?;
             list.add_partition_offset(&name, partition, Offset::Offset(end))?;
         }
     }
     consumer.assign(&list)?;
     Ok(())
+}
+
+/// A topic that was just made may have no leader yet.
+fn end_of(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<i64, Error> {
+    let deadline = Instant::now() + WATERMARK_TIMEOUT;
+    loop {
+        match consumer.fetch_watermarks(topic, partition, WATERMARK_TIMEOUT) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(_) => std::thread::sleep(RETRY_PAUSE),
+        }
+    }
 }
 
 fn watch(

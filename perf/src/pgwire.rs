@@ -11,6 +11,17 @@ const KEPT_BYTES: usize = 64;
 /// Codes that stand where a protocol version would: requests for encryption.
 const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
 
+/// A transaction that inserted something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Rows of its first insert: outcomes, so the size of the batch.
+    pub rows: u64,
+    /// From its begin to its end. A statement that its client sends while it is still busy
+    /// with those before, and so after they are answered, looks like one more; on a busy
+    /// machine that happens now and then, hence the middle of many is the figure.
+    pub round_trips: u64,
+}
+
 /// What has gone over one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Traffic {
@@ -22,11 +33,9 @@ pub struct Traffic {
     pub parses: u64,
     /// Transactions that were begun and ended.
     pub transactions: u64,
-    /// Round trips between the begin and the end of those.
-    pub transaction_round_trips: u64,
-    /// Rows of the first insert of each transaction: outcomes, so the size of the batch.
+    /// Each of those that inserted something.
     #[serde(skip)]
-    pub batches: Vec<u64>,
+    pub batches: Vec<Batch>,
     /// Bytes sent by the client.
     pub bytes: u64,
 }
@@ -40,7 +49,6 @@ impl Traffic {
             statements: self.statements - earlier.statements,
             parses: self.parses - earlier.parses,
             transactions: self.transactions - earlier.transactions,
-            transaction_round_trips: self.transaction_round_trips - earlier.transaction_round_trips,
             batches: self.batches[earlier.batches.len()..].to_vec(),
             bytes: self.bytes - earlier.bytes,
         }
@@ -53,7 +61,6 @@ impl Traffic {
         self.statements += other.statements;
         self.parses += other.parses;
         self.transactions += other.transactions;
-        self.transaction_round_trips += other.transaction_round_trips;
         self.batches.extend(&other.batches);
         self.bytes += other.bytes;
         self
@@ -67,8 +74,11 @@ pub struct Connection {
     server: Messages,
     /// Requests that the server has not answered to the end.
     unanswered: u64,
+    /// Messages were sent that no Sync has ended yet.
+    is_within_request: bool,
     in_transaction: bool,
-    batch_seen: bool,
+    /// Of the first insert of the transaction.
+    rows: Option<u64>,
     started: bool,
     /// Since no transaction was open.
     round_trips: u64,
@@ -83,8 +93,9 @@ impl Default for Connection {
             client: Messages::untyped(),
             server: Messages::typed(),
             unanswered: 0,
+            is_within_request: false,
             in_transaction: false,
-            batch_seen: false,
+            rows: None,
             started: false,
             round_trips: 0,
             traffic: Traffic::default(),
@@ -103,12 +114,14 @@ impl Connection {
     /// Takes in bytes the client sent; before they are passed on.
     pub fn from_client(&mut self, bytes: &[u8]) {
         self.traffic.bytes += bytes.len() as u64;
-        if self.started && self.unanswered == 0 && self.client.between_messages() {
+        let is_new = !self.is_within_request && self.client.between_messages();
+        if self.started && self.unanswered == 0 && is_new {
             self.traffic.round_trips += 1;
             self.round_trips += 1;
         }
         let mut rest = bytes;
         while let Some(message) = self.client.next(&mut rest) {
+            self.is_within_request = !matches!(message.kind, b'Q' | b'S' | b'p' | 0);
             match message.kind {
                 // Query, and Sync, which ends a group of others.
                 b'Q' => {
@@ -142,11 +155,8 @@ impl Connection {
         while let Some(message) = self.server.next(&mut rest) {
             match message.kind {
                 b'Z' => self.ready(message.head.first().copied()),
-                b'C' if self.in_transaction && !self.batch_seen => {
-                    if let Some(rows) = rows_inserted(&message.head) {
-                        self.batch_seen = true;
-                        self.traffic.batches.push(rows);
-                    }
+                b'C' if self.in_transaction && self.rows.is_none() => {
+                    self.rows = rows_inserted(&message.head);
                 }
                 _ => {}
             }
@@ -163,8 +173,10 @@ impl Connection {
         let in_transaction = status != Some(b'I');
         if self.in_transaction && !in_transaction {
             self.traffic.transactions += 1;
-            self.traffic.transaction_round_trips += self.round_trips;
-            self.batch_seen = false;
+            if let Some(rows) = self.rows.take() {
+                let round_trips = self.round_trips;
+                self.traffic.batches.push(Batch { rows, round_trips });
+            }
         }
         if !in_transaction {
             self.round_trips = 0;
@@ -361,8 +373,11 @@ mod tests {
             let traffic = connection.traffic();
             assert_eq!(traffic.round_trips, 4, "pieces of {piece}");
             assert_eq!(traffic.transactions, 2);
-            assert_eq!(traffic.transaction_round_trips, 4);
-            assert_eq!(traffic.batches, [128, 128]);
+            let batch = Batch {
+                rows: 128,
+                round_trips: 2,
+            };
+            assert_eq!(traffic.batches, [batch, batch]);
             assert_eq!((traffic.statements, traffic.parses), (12, 0));
         }
     }

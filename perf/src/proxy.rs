@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use crate::error::Error;
 use crate::pgwire::{Connection, Traffic};
 
-const PIECE_BYTES: usize = 64 * 1024;
+/// Large enough for what a client sends in one go: a cut would look like a second go.
+const PIECE_BYTES: usize = 1024 * 1024;
 
 type Shared = Arc<Mutex<Connection>>;
 
