@@ -363,6 +363,8 @@ impl Handler {
         consumer.close().await;
         orphans.abort();
         let _ = orphans.await;
+        // Its session owns what is not acknowledged: nobody else is to send that meanwhile.
+        let _session = self.books.take();
         drop(self);
         if result.is_ok()
             && tokio::time::timeout(emission::STOP_WAIT, emitting)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use command_handler::steps::Step;
 
 use crate::process::{Action, Process, Settings, Stop};
-use crate::world::{Public, World};
+use crate::world::{Public, World, payment};
 use crate::{PATIENCE, eventually};
 
 /// Commands before, between and after each blow.
@@ -157,11 +157,14 @@ async fn given_the_classic_protocol_when_one_of_two_is_paused_then_killed_then_t
 #[tokio::test(flavor = "multi_thread")]
 async fn given_handlers_that_come_and_go_in_order_when_under_load_then_nothing_is_sent_twice() {
     let world = World::new("come-and-go").await;
-    let mut public = Public::new(4);
     let mut instances = vec![Process::start(&world)];
-    given_accounts(&world, &mut public).await;
+    let mut numbers = 0..;
     for _ in 0..3 {
-        let load = public.transfers(&world, PORTION);
+        let load: Vec<_> = numbers
+            .by_ref()
+            .take(PORTION)
+            .map(|number| payment(number, "Shop").spread())
+            .collect();
         let next = Process::start(&world);
         world.send_all(&load).await;
         instances.push(next);
@@ -169,7 +172,8 @@ async fn given_handlers_that_come_and_go_in_order_when_under_load_then_nothing_i
         instances.remove(0).end().await;
     }
     world.is_quiet().await;
-    world.check().await;
+    let found = world.check().await;
+    assert_eq!((found.commands, found.repeated), (3 * PORTION, 0));
     instances.remove(0).end().await;
     world.end().await;
 }

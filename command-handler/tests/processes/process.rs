@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use command_handler::steps::{Interrupted, Step, Steps};
 use command_handler::{Config, run_watched};
+use local_cluster::withhold;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio_postgres::NoTls;
 
@@ -79,11 +80,7 @@ impl Process {
                 command
             }
         };
-        for (name, _) in std::env::vars() {
-            if name.starts_with("BANK_") {
-                command.env_remove(name);
-            }
-        }
+        withhold(&mut command);
         let log = world.folder.join(format!("{}.log", world.next_process()));
         let file = File::create(&log).unwrap();
         let database_url = settings.database_url.unwrap_or(&world.books.url);

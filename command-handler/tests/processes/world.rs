@@ -267,6 +267,16 @@ impl Public {
     }
 }
 
+impl Sent {
+    /// The same under a key of its own, so that it may stand in any partition.
+    pub(crate) fn spread(mut self) -> Sent {
+        if let Record::ConfirmMoneyTransfer(transfer) = &self.record {
+            self.key = transfer.id.to_string();
+        }
+        self
+    }
+}
+
 /// A payment by the company to somebody outside, with an id that counts.
 pub(crate) fn payment(number: u64, to: &str) -> Sent {
     let mut id = [0xc0; 16];
