@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
 use topology::consumer::Consumed;
 use topology::records::borrowed::{
     AccountCreationConfirmedRef, AccountCreationFailedRef, BalanceChangedRef,
@@ -186,7 +187,7 @@ pub fn plan(
         accounts,
         priors,
         tools,
-        decided: HashMap::with_capacity(items.len()),
+        decided: HashMap::with_capacity_and_hasher(items.len(), RandomState::default()),
         plan: Plan {
             outcomes: Vec::with_capacity(items.len()),
             entries: Vec::with_capacity(2 * items.len()),
@@ -206,7 +207,7 @@ struct Planner<'a> {
     priors: HashMap<CommandId, Prior>,
     tools: Tools<'a>,
     /// Of the commands decided in this batch, which outcome is theirs.
-    decided: HashMap<CommandId, usize>,
+    decided: HashMap<CommandId, usize, RandomState>,
     plan: Plan,
 }
 
@@ -268,7 +269,7 @@ impl Planner<'_> {
         let observed_version = self.payer_version(&request.command);
         let first_frame = self.plan.frames.len();
         let decision = decide(&self.accounts, &request.command, &facts);
-        for event in decision.iter().flatten() {
+        if let Ok(event) = &decision {
             self.accounts = evolve(std::mem::take(&mut self.accounts), event);
             self.record_event(request, record, event)?;
         }
@@ -342,19 +343,15 @@ impl Planner<'_> {
     fn answer(
         &mut self,
         request: &Request,
-        decision: &Result<Vec<Event>, Rejection>,
+        decision: &Result<Event, Rejection>,
     ) -> Result<(), EncodeError> {
         let id = request.id;
         match (&request.command, decision) {
-            (Command::OpenAccount, Ok(events)) => {
+            (_, Ok(Event::AccountOpened(account))) => {
                 let token = self.tools.key.token(id);
-                let opened = events.iter().find_map(|event| match event {
-                    Event::AccountOpened(account) => Some(account.iban.as_str()),
-                    Event::MoneyMoved { .. } => None,
-                });
                 let confirmed = AccountCreationConfirmedRef {
                     id,
-                    iban: opened.unwrap_or_default(),
+                    iban: account.iban.as_str(),
                     token: TokenRef::new(&token),
                     account_type: request.account_type.unwrap_or(AccountType::Auto),
                 };
@@ -369,7 +366,7 @@ impl Planner<'_> {
                 let answer = RecordRef::AccountCreationFailed(failed);
                 self.send_answer(Topic::AccountCreationFeedback, id, &answer)
             }
-            (Command::Transfer(_), Ok(_)) => {
+            (_, Ok(Event::MoneyMoved { .. })) => {
                 let answer = RecordRef::MoneyTransferConfirmed(MoneyTransferConfirmed { id });
                 self.send_answer(Topic::MoneyTransferFeedback, id, &answer)
             }

@@ -1,6 +1,10 @@
 //! Account numbers: IBANs of our own bank and of others.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use arrayvec::ArrayString;
 
 /// The account of the simulated company that pays salaries.
 pub const COMPANY_IBAN: &str = "NL66OPEN0000000000";
@@ -11,20 +15,14 @@ const BANK: &str = "OPEN";
 const OWN_LENGTH: usize = 18;
 const LENGTH_MIN: usize = 15;
 const LENGTH_MAX: usize = 34;
-/// Digits of an account number.
-const OWN_DIGITS: u32 = 10;
 /// Account numbers are ten digits of which the first is always 0, as in the original.
 const OWN_NUMBERS: u64 = 1_000_000_000;
 
 /// A valid IBAN, without spaces, in capitals.
 ///
-/// Its characters are kept in place, zeros behind them: it is copied, never allocated, and
-/// its order is that of its text.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Iban {
-    characters: [u8; LENGTH_MAX],
-    length: u8,
-}
+/// Its text is kept in place: it is copied, never allocated. Its order is that of its text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Iban(ArrayString<LENGTH_MAX>);
 
 /// Why a text is not an IBAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,61 +41,33 @@ impl Iban {
     /// # Errors
     /// [`IbanError`] when it has not the shape, or the check digits are wrong.
     pub fn parse(text: &str) -> Result<Iban, IbanError> {
-        let iban = Iban::of_shape(text).ok_or(IbanError::Shape)?;
-        if remainder_97(iban.as_bytes()) != 1 {
-            return Err(IbanError::CheckDigits);
+        // Programs write it plainly.
+        if has_iban_shape(text) {
+            return Iban::of_shape(text);
         }
-        Ok(iban)
+        let normal = normalise(text);
+        if has_iban_shape(&normal) {
+            return Iban::of_shape(&normal);
+        }
+        Err(IbanError::Shape)
     }
 
-    /// Capitals without white space, if they have the shape of some bank's IBAN; the check
-    /// digits may be wrong.
-    fn of_shape(text: &str) -> Option<Iban> {
-        let mut iban = Iban {
-            characters: [0; LENGTH_MAX],
-            length: 0,
-        };
-        for character in text.chars().filter(|it| !it.is_whitespace()) {
-            let byte = u8::try_from(character).ok()?.to_ascii_uppercase();
-            let fits = match iban.length {
-                0 | 1 => byte.is_ascii_uppercase(),
-                2 | 3 => byte.is_ascii_digit(),
-                _ => byte.is_ascii_digit() || byte.is_ascii_uppercase(),
-            };
-            *iban.characters.get_mut(usize::from(iban.length))? = fits.then_some(byte)?;
-            iban.length += 1;
+    fn of_shape(text: &str) -> Result<Iban, IbanError> {
+        if remainder_97(text.as_bytes()) != 1 {
+            return Err(IbanError::CheckDigits);
         }
-        (iban.as_bytes().len() >= LENGTH_MIN).then_some(iban)
+        let text = ArrayString::from(text).map_err(|_| IbanError::Shape)?;
+        Ok(Iban(text))
     }
 
     /// The own-bank IBAN with this account number; only its last nine digits count.
     #[must_use]
     pub fn of_our_bank(number: u64) -> Iban {
-        let mut iban = Iban {
-            characters: [0; LENGTH_MAX],
-            length: 0,
-        };
-        iban.append(COUNTRY.as_bytes());
-        iban.append(b"00");
-        iban.append(BANK.as_bytes());
-        for place in (0..OWN_DIGITS).rev() {
-            iban.append(&[digit(number % OWN_NUMBERS / 10_u64.pow(place))]);
-        }
-        let check = u64::from(98 - remainder_97(iban.as_bytes()));
-        iban.characters[2] = digit(check / 10);
-        iban.characters[3] = digit(check);
-        iban
-    }
-
-    fn append(&mut self, more: &[u8]) {
-        for byte in more {
-            self.characters[usize::from(self.length)] = *byte;
-            self.length += 1;
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.characters[..usize::from(self.length)]
+        let number = format!("{:010}", number % OWN_NUMBERS);
+        let unchecked = format!("{COUNTRY}00{BANK}{number}");
+        let check = 98 - remainder_97(unchecked.as_bytes());
+        let text = format!("{COUNTRY}{check:02}{BANK}{number}");
+        Iban(ArrayString::from(&text).expect("our IBANs have eighteen characters"))
     }
 
     /// Whether this is an account of our bank (known or not).
@@ -108,8 +78,9 @@ impl Iban {
 
     /// The text, without spaces.
     #[must_use]
+    #[inline]
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).expect("an IBAN is made of ASCII only")
+        &self.0
     }
 
     /// The company's account.
@@ -119,9 +90,34 @@ impl Iban {
     }
 }
 
-fn digit(number: u64) -> u8 {
-    let [low, ..] = (number % 10).to_le_bytes();
-    b'0' + low
+impl Ord for Iban {
+    /// The first sixteen characters as one number: they nearly always decide.
+    #[inline]
+    fn cmp(&self, other: &Iban) -> Ordering {
+        let (one, other) = (self.0.as_bytes(), other.0.as_bytes());
+        match (one.split_first_chunk(), other.split_first_chunk()) {
+            (Some((one, one_rest)), Some((other, other_rest))) => u128::from_be_bytes(*one)
+                .cmp(&u128::from_be_bytes(*other))
+                .then_with(|| one_rest.cmp(other_rest)),
+            _ => one.cmp(other),
+        }
+    }
+}
+
+impl PartialOrd for Iban {
+    #[inline]
+    fn partial_cmp(&self, other: &Iban) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Iban {
+    /// The last eight characters, in which accounts of one bank differ.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let last = self.0.as_bytes().last_chunk().copied().unwrap_or_default();
+        state.write_u64(u64::from_ne_bytes(last));
+    }
 }
 
 /// Capitals, without white space.
@@ -136,37 +132,46 @@ pub fn normalise(text: &str) -> String {
 /// Whether a normalised text looks like an IBAN of our bank, right or wrong check digits.
 #[must_use]
 pub fn is_written_like_ours(normal: &str) -> bool {
-    normal.len() == OWN_LENGTH
-        && normal.is_ascii()
-        && normal.starts_with(COUNTRY)
-        && normal[2..4].chars().all(|c| c.is_ascii_digit())
-        && &normal[4..8] == BANK
-        && normal[8..].chars().all(|c| c.is_ascii_digit())
+    let text = normal.as_bytes();
+    text.len() == OWN_LENGTH
+        && text.starts_with(COUNTRY.as_bytes())
+        && text[2..4].iter().all(u8::is_ascii_digit)
+        && text[4..].starts_with(BANK.as_bytes())
+        && text[8..].iter().all(u8::is_ascii_digit)
 }
 
 /// Whether a normalised text has the shape of some bank's IBAN, right or wrong check digits.
 #[must_use]
 pub fn has_iban_shape(normal: &str) -> bool {
-    (LENGTH_MIN..=LENGTH_MAX).contains(&normal.len())
-        && normal.is_ascii()
-        && normal[..2].chars().all(|c| c.is_ascii_uppercase())
-        && normal[2..4].chars().all(|c| c.is_ascii_digit())
-        && normal[4..]
-            .chars()
-            .all(|c| c.is_ascii_digit() || c.is_ascii_uppercase())
+    let text = normal.as_bytes();
+    (LENGTH_MIN..=LENGTH_MAX).contains(&text.len())
+        && text[..2].iter().all(u8::is_ascii_uppercase)
+        && text[2..4].iter().all(u8::is_ascii_digit)
+        && text[4..]
+            .iter()
+            .all(|character| character.is_ascii_digit() || character.is_ascii_uppercase())
 }
 
 /// ISO 7064 mod 97 of an IBAN: its first four characters count behind the others, and
 /// letters count as 10 to 35.
-fn remainder_97(iban: &[u8]) -> u32 {
+fn remainder_97(iban: &[u8]) -> u64 {
+    /// Room for one more letter behind any number below this one.
+    const REDUCED_FROM: u64 = u64::MAX / 1_000;
+    let mut number = 0;
     let (head, tail) = iban.split_at(4);
-    tail.iter().chain(head).fold(0, |remainder, character| {
-        let (value, shift) = match character {
-            b'0'..=b'9' => (character - b'0', 10),
-            letter => (letter - b'A' + 10, 100),
-        };
-        (remainder * shift + u32::from(value)) % 97
-    })
+    for part in [tail, head] {
+        for character in part {
+            let (value, shift) = match character {
+                b'0'..=b'9' => (character - b'0', 10),
+                letter => (letter - b'A' + 10, 100),
+            };
+            if number >= REDUCED_FROM {
+                number %= 97;
+            }
+            number = number * shift + u64::from(value);
+        }
+    }
+    number % 97
 }
 
 impl fmt::Display for Iban {

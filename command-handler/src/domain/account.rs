@@ -1,7 +1,9 @@
 //! What the bank knows of an account.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
+use foldhash::fast::RandomState;
 use topology::{Cents, Iban};
 
 use super::command::Digest;
@@ -23,7 +25,12 @@ pub struct Account {
 
 /// The accounts a batch of commands touches, and which of them it has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Accounts(BTreeMap<Iban, Known>);
+pub struct Accounts {
+    /// In the order they were put here.
+    known: Vec<Known>,
+    /// Numbers of our accounts are drawn by us: nobody can make many collide.
+    places: HashMap<Iban, usize, RandomState>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
@@ -32,40 +39,59 @@ struct Known {
 }
 
 impl Accounts {
+    /// None yet, with room for this many.
+    #[must_use]
+    pub fn with_capacity(count: usize) -> Accounts {
+        Accounts {
+            known: Vec::with_capacity(count),
+            places: HashMap::with_capacity_and_hasher(count, RandomState::default()),
+        }
+    }
+
     /// The account with this number, if it is known.
     #[must_use]
     pub fn get(&self, iban: &Iban) -> Option<&Account> {
-        self.0.get(iban).map(|known| &known.account)
+        let place = self.places.get(iban)?;
+        Some(&self.known[*place].account)
     }
 
     /// Adds or replaces an account.
     pub fn put(&mut self, account: Account) {
+        let place = self.known.len();
         let known = Known {
             account,
             is_changed: false,
         };
-        self.0.insert(known.account.iban, known);
+        match self.places.entry(known.account.iban) {
+            Entry::Occupied(of) => self.known[*of.get()] = known,
+            Entry::Vacant(free) => {
+                free.insert(place);
+                self.known.push(known);
+            }
+        }
     }
 
     /// Changes an account if it is known.
     pub(super) fn change(&mut self, iban: &Iban, change: impl FnOnce(&mut Account)) {
-        if let Some(known) = self.0.get_mut(iban) {
+        if let Some(place) = self.places.get(iban) {
+            let known = &mut self.known[*place];
             change(&mut known.account);
             known.is_changed = true;
         }
     }
 
-    /// The accounts that have changed since they were put here, in the order of their
-    /// numbers.
+    /// The accounts that have changed since they were put here, in that order.
     pub fn changed(&self) -> impl Iterator<Item = &Account> {
-        let changed = self.0.values().filter(|known| known.is_changed);
+        let changed = self.known.iter().filter(|known| known.is_changed);
         changed.map(|known| &known.account)
     }
 }
 
 impl FromIterator<Account> for Accounts {
     fn from_iter<I: IntoIterator<Item = Account>>(accounts: I) -> Accounts {
-        let mut known = Accounts::default();
+        let accounts = accounts.into_iter();
+        let (least, _) = accounts.size_hint();
+        let mut known = Accounts::with_capacity(least);
         for account in accounts {
             known.put(account);
         }

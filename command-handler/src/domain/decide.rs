@@ -8,7 +8,7 @@ use super::command::{Command, Facts, Party, Transfer};
 use super::rejection::Rejection;
 use super::{DESCRIPTION_CHARACTERS_MAX, LIMIT};
 
-/// What happened: a fact, never edited.
+/// What happened: a fact, never edited. A command that is accepted gives one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// An account came to be, empty.
@@ -29,35 +29,31 @@ pub enum Event {
 /// # Errors
 /// The first rejection that applies, in the order of the rule book: form (amount, payer,
 /// payee, same account, description), then the payer (token, funds), then the payee.
-pub fn decide(
-    accounts: &Accounts,
-    command: &Command,
-    facts: &Facts,
-) -> Result<Vec<Event>, Rejection> {
+pub fn decide(accounts: &Accounts, command: &Command, facts: &Facts) -> Result<Event, Rejection> {
     match command {
         Command::OpenAccount => open_account(accounts, facts),
         Command::Transfer(transfer) => move_money(accounts, transfer),
     }
 }
 
-fn open_account(accounts: &Accounts, facts: &Facts) -> Result<Vec<Event>, Rejection> {
+fn open_account(accounts: &Accounts, facts: &Facts) -> Result<Event, Rejection> {
     let free = facts
         .iban_candidates
         .iter()
         .find(|iban| accounts.get(iban).is_none());
     match (free, facts.new_token_digest) {
-        (Some(iban), Some(token_digest)) => Ok(vec![Event::AccountOpened(Account {
+        (Some(iban), Some(token_digest)) => Ok(Event::AccountOpened(Account {
             iban: *iban,
             token_digest,
             balance: Cents::ZERO,
             limit: LIMIT,
             version: 0,
-        })]),
+        })),
         _ => Err(Rejection::IbanTaken),
     }
 }
 
-fn move_money(accounts: &Accounts, transfer: &Transfer) -> Result<Vec<Event>, Rejection> {
+fn move_money(accounts: &Accounts, transfer: &Transfer) -> Result<Event, Rejection> {
     let amount = transfer.amount;
     if amount <= Cents::ZERO || amount > TRANSFER_MAX {
         return Err(Rejection::AmountInvalid);
@@ -94,7 +90,7 @@ fn move_money(accounts: &Accounts, transfer: &Transfer) -> Result<Vec<Event>, Re
         _ if from.own().is_none() => return Err(Rejection::BothUnknown),
         Party::Cash | Party::Foreign(_) | Party::Named(_) => {}
     }
-    Ok(vec![Event::MoneyMoved { from, to, amount }])
+    Ok(Event::MoneyMoved { from, to, amount })
 }
 
 /// What is known after an event.

@@ -182,11 +182,12 @@ impl Books {
         begun.map_err(BooksError::of)?;
         let accounts = accounts.map_err(BooksError::of)?;
         let priors = priors.map_err(BooksError::of)?;
+        let mut known = Accounts::with_capacity(accounts.len());
+        for row in &accounts {
+            known.put(read_account(row)?);
+        }
         Ok(Snapshot {
-            accounts: accounts
-                .iter()
-                .map(read_account)
-                .collect::<Result<_, _>>()?,
+            accounts: known,
             priors: priors
                 .iter()
                 .map(|row| read_prior(row, key))

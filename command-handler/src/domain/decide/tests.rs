@@ -31,8 +31,8 @@ fn transfer(from: &str, to: &str, amount: i64) -> Transfer {
 fn when(transfer: Transfer) -> Result<(Cents, Cents), Rejection> {
     let given: Accounts = [account(1, 1_000), account(2, 0)].into_iter().collect();
     let command = Command::Transfer(transfer);
-    let events = decide(&given, &command, &Facts::default())?;
-    let then = events.iter().fold(given, evolve);
+    let event = decide(&given, &command, &Facts::default())?;
+    let then = evolve(given, &event);
     let balance = |number| then.get(&iban(number)).unwrap().balance;
     Ok((balance(1), balance(2)))
 }
@@ -288,9 +288,9 @@ fn a_new_account_takes_the_first_number_that_is_free() {
         iban_candidates: vec![iban(1), iban(5)],
         new_token_digest: Some(TOKEN),
     };
-    let events = decide(&given, &Command::OpenAccount, &facts).unwrap();
-    let [Event::AccountOpened(opened)] = events.as_slice() else {
-        panic!("one account: {events:?}");
+    let event = decide(&given, &Command::OpenAccount, &facts).unwrap();
+    let Event::AccountOpened(opened) = event else {
+        panic!("an account: {event:?}");
     };
     assert_eq!((&opened.iban, opened.version), (&iban(5), 0));
     let taken = Facts {
@@ -316,13 +316,11 @@ proptest! {
             let command = Command::Transfer(transfer(&from, &to, amount));
             let before = accounts.clone();
             match decide(&accounts, &command, &Facts::default()) {
-                Ok(events) => {
-                    for event in &events {
-                        accounts = evolve(accounts, event);
-                        if let Event::MoneyMoved { from, to, amount } = event {
-                            if from.own().is_none() { outside -= amount.0 }
-                            if to.own().is_none() { outside += amount.0 }
-                        }
+                Ok(event) => {
+                    accounts = evolve(accounts, &event);
+                    if let Event::MoneyMoved { from, to, amount } = event {
+                        if from.own().is_none() { outside -= amount.0 }
+                        if to.own().is_none() { outside += amount.0 }
                     }
                 }
                 Err(_) => prop_assert_eq!(&before, &accounts),
