@@ -42,18 +42,16 @@ impl Iban {
     /// [`IbanError`] when it has not the shape, or the check digits are wrong.
     pub fn parse(text: &str) -> Result<Iban, IbanError> {
         // Programs write it plainly.
-        if has_iban_shape(text) {
-            return Iban::of_shape(text);
+        if let Some(remainder) = remainder_97(text) {
+            return Iban::checked(text, remainder);
         }
         let normal = normalise(text);
-        if has_iban_shape(&normal) {
-            return Iban::of_shape(&normal);
-        }
-        Err(IbanError::Shape)
+        let remainder = remainder_97(&normal).ok_or(IbanError::Shape)?;
+        Iban::checked(&normal, remainder)
     }
 
-    fn of_shape(text: &str) -> Result<Iban, IbanError> {
-        if remainder_97(text.as_bytes()) != 1 {
+    fn checked(text: &str, remainder: u64) -> Result<Iban, IbanError> {
+        if remainder != 1 {
             return Err(IbanError::CheckDigits);
         }
         let text = ArrayString::from(text).map_err(|_| IbanError::Shape)?;
@@ -65,7 +63,7 @@ impl Iban {
     pub fn of_our_bank(number: u64) -> Iban {
         let number = format!("{:010}", number % OWN_NUMBERS);
         let unchecked = format!("{COUNTRY}00{BANK}{number}");
-        let check = 98 - remainder_97(unchecked.as_bytes());
+        let check = 98 - remainder_97(&unchecked).expect("our IBANs have the shape of one");
         let text = format!("{COUNTRY}{check:02}{BANK}{number}");
         Iban(ArrayString::from(&text).expect("our IBANs have eighteen characters"))
     }
@@ -143,27 +141,29 @@ pub fn is_written_like_ours(normal: &str) -> bool {
 /// Whether a normalised text has the shape of some bank's IBAN, right or wrong check digits.
 #[must_use]
 pub fn has_iban_shape(normal: &str) -> bool {
-    let text = normal.as_bytes();
-    (LENGTH_MIN..=LENGTH_MAX).contains(&text.len())
-        && text[..2].iter().all(u8::is_ascii_uppercase)
-        && text[2..4].iter().all(u8::is_ascii_digit)
-        && text[4..]
-            .iter()
-            .all(|character| character.is_ascii_digit() || character.is_ascii_uppercase())
+    remainder_97(normal).is_some()
 }
 
-/// ISO 7064 mod 97 of an IBAN: its first four characters count behind the others, and
-/// letters count as 10 to 35.
-fn remainder_97(iban: &[u8]) -> u64 {
+/// ISO 7064 mod 97 of a text in the shape of an IBAN, `None` of any other: the first four
+/// characters count behind the others, and letters count as 10 to 35.
+fn remainder_97(normal: &str) -> Option<u64> {
     /// Room for one more letter behind any number below this one.
     const REDUCED_FROM: u64 = u64::MAX / 1_000;
+    let text = normal.as_bytes();
+    if !(LENGTH_MIN..=LENGTH_MAX).contains(&text.len()) {
+        return None;
+    }
+    let (head, tail) = text.split_at(4);
+    if !(head[..2].iter().all(u8::is_ascii_uppercase) && head[2..].iter().all(u8::is_ascii_digit)) {
+        return None;
+    }
     let mut number = 0;
-    let (head, tail) = iban.split_at(4);
     for part in [tail, head] {
         for character in part {
             let (value, shift) = match character {
                 b'0'..=b'9' => (character - b'0', 10),
-                letter => (letter - b'A' + 10, 100),
+                b'A'..=b'Z' => (character - b'A' + 10, 100),
+                _ => return None,
             };
             if number >= REDUCED_FROM {
                 number %= 97;
@@ -171,7 +171,7 @@ fn remainder_97(iban: &[u8]) -> u64 {
             number = number * shift + u64::from(value);
         }
     }
-    number % 97
+    Some(number % 97)
 }
 
 impl fmt::Display for Iban {

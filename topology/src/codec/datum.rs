@@ -137,6 +137,10 @@ impl<'a> Rest<'a> {
     /// Seven bits a byte, the lowest first. Bits beyond the 64th are dropped, as the
     /// reference does.
     fn varint(&mut self) -> Result<u64, DatumError> {
+        if let [byte @ ..=0x7f, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Ok(u64::from(*byte));
+        }
         let mut number = 0;
         for (position, byte) in self.0.iter().take(VARINT_BYTES_MAX).enumerate() {
             number |= u64::from(byte & 0x7f) << (7 * position);
