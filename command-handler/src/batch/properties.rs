@@ -55,6 +55,7 @@ struct Decided {
     hash: RequestHash,
     source: Option<Source>,
     rejection: Option<Rejection>,
+    observed_version: Option<i64>,
     stored: Vec<u8>,
 }
 
@@ -119,6 +120,7 @@ impl Bank {
                 hash: outcome.hash,
                 source: outcome.source,
                 rejection: outcome.rejection,
+                observed_version: outcome.observed_version,
                 stored: plan.frames.stored(outcome.frames.clone()).pieces().concat(),
             };
             let before = self.outcomes.insert(outcome.id, decided);
@@ -213,6 +215,41 @@ impl Bank {
         assert_eq!(letters.count(), conflicts.count(), "B5");
     }
 
+    /// B4: who was told that the funds are insufficient had too little at the version seen.
+    fn check_reasons(&self, log: &[Consumed]) {
+        let codec = codec();
+        let balances: BTreeMap<(Iban, i64), Cents> = self
+            .ledger
+            .iter()
+            .filter_map(|entry| {
+                let (version, balance) = entry.after?;
+                Some(((*entry.account.own()?, version), balance))
+            })
+            .collect();
+        for record in log {
+            let request = understood(&codec, record).request.unwrap();
+            let decided = &self.outcomes[&request.id];
+            if decided.source != Some(Source::of(record)) {
+                continue;
+            }
+            let (Some(Rejection::InsufficientFunds), Command::Transfer(transfer)) =
+                (decided.rejection, &request.command)
+            else {
+                continue;
+            };
+            let payer = *transfer.from.as_ref().unwrap().own().unwrap();
+            let version = decided.observed_version.unwrap();
+            let opening = if payer == Iban::company() {
+                COMPANY_BALANCE
+            } else {
+                Cents::ZERO
+            };
+            let seen = balances.get(&(payer, version)).unwrap_or(&opening);
+            let left = seen.0.saturating_sub(transfer.amount.0);
+            assert!(left < LIMIT.0, "B4: {left}");
+        }
+    }
+
     /// C: each change of an own account is one event, in order, the same in every copy.
     fn check_events(&self) {
         let codec = codec();
@@ -248,6 +285,7 @@ impl Bank {
     fn check(&self, log: &[Consumed]) {
         self.check_money();
         self.check_outcomes(log);
+        self.check_reasons(log);
         self.check_events();
     }
 }
