@@ -329,7 +329,7 @@ pub struct Memory {
 }
 
 /// Watches a handler's memory: idle; with a backlog it cannot work on, since somebody
-/// holds a lock on its ledger; and at work.
+/// holds the accounts locked; and at work.
 ///
 /// # Errors
 /// When it does not work the backlog off afterwards.
@@ -351,9 +351,13 @@ pub fn memory(installation: &mut Installation, commands: usize) -> Result<Memory
     let runtime = installation.runtime.clone();
     let database = installation.names.database.clone();
     let holder = runtime.block_on(installation.administrator.open(&database))?;
-    let lock = "begin; lock table ledger_entry in share mode";
-    let locked = runtime.block_on(holder.batch_execute(lock));
-    locked.map_err(Error::postgres("lock the ledger"))?;
+    // Not the company, whose row a handler locks when it opens the books.
+    let lock = format!(
+        "begin; select count(*) from (select 1 from account where iban <> '{}' for update) as held",
+        topology::COMPANY_IBAN
+    );
+    let locked = runtime.block_on(holder.batch_execute(&lock));
+    locked.map_err(Error::postgres("lock the accounts"))?;
     let mut handler = installation.start(Mode::Batches, None)?;
     let mut waiting_kib = 0;
     let steps = HELD_FOR.as_millis() / MEMORY_LOOK.as_millis();
@@ -362,7 +366,7 @@ pub fn memory(installation: &mut Installation, commands: usize) -> Result<Memory
         waiting_kib = waiting_kib.max(procfs::rss_anon_kib(handler.pid()));
     }
     let unlocked = runtime.block_on(holder.batch_execute("rollback"));
-    unlocked.map_err(Error::postgres("unlock the ledger"))?;
+    unlocked.map_err(Error::postgres("unlock the accounts"))?;
     drop(holder);
     let loaded_kib = wait_watching_memory(installation, &mut handler, commands)?;
     handler.stop()?;
