@@ -75,6 +75,7 @@ fn given_nothing_that_runs_when_asked_then_every_command_says_so() {
         (&["logs"], 2, "no logs"),
         (&["reset", "--yes"], 0, "nothing in"),
         (&["up", "--port", "0"], 2, "--port"),
+        (&["perf", "gateway"], 2, "gateway"),
         (&["fly"], 2, "fly"),
     ] {
         let output = bank(&directory, arguments);
