@@ -82,7 +82,6 @@ struct Evidence {
 #[derive(Debug)]
 struct Told {
     topic: Topic,
-    key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
 }
 
@@ -209,7 +208,6 @@ fn look(
                 if let Some(topic) = topics.find(message.topic()) {
                     evidence.tails.push(Told {
                         topic,
-                        key: message.key().map(<[u8]>::to_vec),
                         value: message.payload().map(<[u8]>::to_vec),
                     });
                 }
@@ -236,20 +234,19 @@ fn look(
 async fn commands_of(tails: Vec<Told>, codec: &Codec) -> BTreeMap<Uuid, Topic> {
     let mut commands = BTreeMap::new();
     let mut backoff = Backoff::new("asking the schema registry");
-    for Told { topic, key, value } in tails {
-        let command = if topic == Topic::BalanceChanged {
-            loop {
-                match codec.decode(topic, value.as_deref()).await {
-                    Ok(Record::BalanceChanged(record)) => {
-                        break record.change.map(|change| change.command_id.0);
-                    }
-                    Ok(_) | Err(DecodeError::Undecodable { .. }) => break None,
-                    Err(error) => backoff.wait(&error).await,
+    for Told { topic, value } in tails {
+        let command = loop {
+            match codec.decode(topic, value.as_deref()).await {
+                Ok(Record::AccountCreationConfirmed(record)) => break Some(record.id.0),
+                Ok(Record::AccountCreationFailed(record)) => break Some(record.id.0),
+                Ok(Record::MoneyTransferConfirmed(record)) => break Some(record.id.0),
+                Ok(Record::MoneyTransferFailed(record)) => break Some(record.id.0),
+                Ok(Record::BalanceChanged(record)) => {
+                    break record.change.map(|change| change.command_id.0);
                 }
+                Ok(_) | Err(DecodeError::Undecodable { .. }) => break None,
+                Err(error) => backoff.wait(&error).await,
             }
-        } else {
-            // An outcome's key is its command's id.
-            key.and_then(|key| Uuid::try_parse_ascii(&key).ok())
         };
         commands.extend(command.map(|command| (command, topic)));
     }

@@ -10,10 +10,13 @@ use local_cluster::Endpoints;
 use local_cluster::testing::{self, TestDatabase};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use tokio_postgres::NoTls;
 use topology::kafka::{GroupProtocol, KafkaConfig};
 use topology::producer::{Outgoing, Producer};
 use topology::records::{AccountType, ConfirmAccountCreation, ConfirmMoneyTransfer};
+use topology::topics::DEFINITIONS;
 use topology::{CASH, COMPANY_IBAN, Cents, Codec, CommandId, Record, Token, Topic};
 
 const HANDLER_KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
@@ -118,6 +121,14 @@ impl World {
                 .unwrap();
         }
         std::fs::remove_dir_all(&self.folder).unwrap();
+        // Hundreds of worlds of thirty partitions each are too many for one small broker.
+        let admin: AdminClient<DefaultClientContext> = self.kafka.client("admin").create().unwrap();
+        let names = DEFINITIONS.map(|it| self.kafka.topics().name(it.topic));
+        let names = names.each_ref().map(String::as_str);
+        admin
+            .delete_topics(&names, &AdminOptions::new())
+            .await
+            .unwrap();
     }
 
     async fn send(&self, topic: Topic, key: &str, record: &Record) {
