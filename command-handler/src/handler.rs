@@ -16,14 +16,11 @@
 //! them, the claim of a command id lets one win, and the epochs of the partitions stop the
 //! commit of the one that no longer owns them.
 
-use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::{Duration, Instant};
 
-use diesel_async::AsyncPgConnection;
 use rdkafka::error::KafkaError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -38,20 +35,16 @@ use crate::config::Config;
 use crate::emission::{self, Debt, EmissionError, Emitter};
 use crate::keys::HandlerKey;
 use crate::opening::{self, OpeningError};
+use crate::orphans::Orphans;
 use crate::request::Request;
 use crate::restored::{self, HighWater, OlderBooks, Question};
 use crate::steps::{Interrupted, Step, Steps};
 use crate::store::books::{Books, BooksError};
 use crate::store::connect_cold;
-use crate::store::debts::{self, DebtError};
+use crate::store::debts::DebtError;
 use crate::store::positions::BookedPositions;
 
 const NAME: &str = "command-handler";
-/// How often debts of dead instances are looked for.
-const ORPHAN_INTERVAL: Duration = Duration::from_secs(1);
-/// A debt that stands this long is paid by whoever sees it: its owner may be paused, which
-/// to its database session looks like life.
-const STALE_AFTER: Duration = Duration::from_secs(10);
 /// Reason of the dead letter for a record that the database does not take.
 const REFUSED_BY_DATABASE: &str = "REFUSED_BY_DATABASE";
 const COMMAND_TOPICS: [Topic; 2] = [Topic::ConfirmAccountCreation, Topic::ConfirmMoneyTransfer];
@@ -174,14 +167,7 @@ async fn work(
         steps: steps.clone(),
     };
     let connected = Arc::clone(&handler.connected);
-    let mut orphans = Orphans {
-        database_url: config.database_url.clone(),
-        key,
-        emitter: emitter.clone(),
-        session: None,
-        standing: Standing::default(),
-        steps: steps.clone(),
-    };
+    let mut orphans = Orphans::new(&config.database_url, key, emitter.clone(), steps.clone());
     let start = async {
         handler
             .open_the_books(config.company_token_file.secret())
@@ -216,106 +202,6 @@ async fn work(
     let result = handler.read(consumer, emitting, orphans, &stop).await;
     info!("books closed");
     result
-}
-
-/// Takes over debts of dead instances, now and then.
-struct Orphans {
-    database_url: String,
-    key: HandlerKey,
-    emitter: Emitter,
-    /// Kept open: a connection a second would cost more than all the rest at idle.
-    session: Option<Session>,
-    standing: Standing,
-    steps: Steps,
-}
-
-/// What it takes over is its session's, not the hot path's: if anything fails on the way,
-/// the session goes, and the debts are orphans again.
-struct Session {
-    connection: AsyncPgConnection,
-    owner: i64,
-}
-
-impl Orphans {
-    async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(ORPHAN_INTERVAL) => self.adopt_once().await?,
-                () = stop.cancelled() => return Ok(()),
-            }
-        }
-    }
-
-    async fn adopt_once(&mut self) -> Result<(), Error> {
-        let mut backoff = Backoff::new("looking for orphaned debts");
-        let adopted = loop {
-            match self.try_adopt().await {
-                Ok(adopted) => break adopted,
-                Err(DebtError::Database(error)) => {
-                    self.session = None;
-                    backoff.wait(&error).await;
-                }
-                Err(damaged) => return Err(damaged.into()),
-            }
-        };
-        if adopted.is_empty() {
-            return Ok(());
-        }
-        warn!(
-            debts = adopted.len(),
-            "paying debts of an instance that died or does not move"
-        );
-        self.steps.pass(Step::Adopted)?;
-        for debt in adopted {
-            self.emitter.pay(debt).await?;
-        }
-        Ok(())
-    }
-
-    async fn try_adopt(&mut self) -> Result<Vec<Debt>, DebtError> {
-        let session = match &mut self.session {
-            Some(open) => open,
-            none => {
-                let what = "connecting for orphaned debts";
-                let mut connection = connect_cold(&self.database_url, what).await;
-                let owner = debts::take_owner(&mut connection).await?;
-                none.insert(Session { connection, owner })
-            }
-        };
-        let in_flight = self.emitter.in_flight().snapshot();
-        let Session { connection, owner } = session;
-        let mut debts = debts::adopt_orphans(connection, *owner, &in_flight, &self.key).await?;
-        let stale = self
-            .standing
-            .still_standing(debts::standing(connection).await?, &in_flight);
-        if !stale.is_empty() {
-            debts.extend(debts::read(connection, &stale, &self.key).await?);
-        }
-        Ok(debts)
-    }
-}
-
-/// Debts that others owe, and since when they are seen.
-#[derive(Default)]
-struct Standing(HashMap<i64, Instant>);
-
-impl Standing {
-    /// Takes in what stands now, and returns what has stood for too long.
-    fn still_standing(&mut self, now: Vec<i64>, ours: &HashSet<i64>) -> Vec<i64> {
-        self.0.retain(|debt, _| now.contains(debt));
-        let mut stale = Vec::new();
-        for debt in now {
-            let since = self.0.entry(debt).or_insert_with(Instant::now);
-            if since.elapsed() >= STALE_AFTER {
-                // Not again at once: it is on its way.
-                *since = Instant::now();
-                if !ours.contains(&debt) {
-                    stale.push(debt);
-                }
-            }
-        }
-        stale
-    }
 }
 
 struct Handler {

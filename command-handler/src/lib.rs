@@ -7,7 +7,8 @@
 //!
 //! Reading order: [`domain`] (the rules, pure), [`request`] and [`keys`] (from record to
 //! command), [`batch`] (many commands decided in memory), [`store`] (the books),
-//! [`frames`] and [`emission`] (what is owed to the topics), [`opening`], [`restored`]
+//! [`frames`] and [`emission`] (what is owed to the topics), `orphans` (what others owe and
+//! do not pay), [`opening`], [`restored`]
 //! (books that are older than the log), and [`handler`], the loop that joins them. What
 //! happens when it dies between any two [`steps`] is told in `docs/failure-modes.md`.
 
@@ -26,6 +27,8 @@ pub mod store;
 pub mod emission;
 
 pub mod opening;
+
+mod orphans;
 
 pub mod restored;
 
