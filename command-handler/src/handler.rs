@@ -37,7 +37,7 @@ use crate::keys::HandlerKey;
 use crate::opening::{self, OpeningError};
 use crate::orphans::Orphans;
 use crate::request::Request;
-use crate::restored::{self, HighWater, OlderBooks, Question};
+use crate::restored::{self, HighWater, OlderBooks};
 use crate::steps::{Interrupted, Step, Steps};
 use crate::store::books::{Books, BooksError};
 use crate::store::connect_cold;
@@ -53,11 +53,6 @@ const WRITTEN_TOPICS: [Topic; 3] = [
     Topic::MoneyTransferFeedback,
     Topic::BalanceChanged,
 ];
-const LOG: Question = Question {
-    group: NAME,
-    read: &COMMAND_TOPICS,
-    written: &WRITTEN_TOPICS,
-};
 
 /// Why the handler cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -144,7 +139,7 @@ async fn work(
     };
     readiness.holds("schema_registry");
 
-    let refused = restored::refuse_older_books(kafka, &codec, &config.database_url, LOG);
+    let refused = restored::refuse_older_books(kafka, NAME, &COMMAND_TOPICS, &config.database_url);
     tokio::select! {
         refused = refused => refused.map_err(Error::Producer)??,
         () = stop.cancelled() => return Ok(()),

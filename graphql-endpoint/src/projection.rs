@@ -4,6 +4,7 @@
 //! together. A database or registry that is away is waited for. A record that is of no
 //! use becomes a dead letter before its offset moves.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,13 +16,13 @@ use topology::kafka::KafkaConfig;
 use topology::operations::Readiness;
 use topology::producer::{Outgoing, Producer};
 use topology::{Backoff, Codec, DecodeError, Topic, dead_letters};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::error::Error;
 use crate::facts::{Fact, understand};
 use crate::identity::TokenVault;
 use crate::store::Store;
-use crate::store::projection::{Applied, Item};
+use crate::store::projection::{Applied, Assignment, Item};
 
 /// Group whose members share the projection.
 pub const GROUP: &str = "graphql-endpoint";
@@ -103,20 +104,32 @@ impl Projection {
                 () = stop.cancelled() => break,
                 batch = consumer.next() => batch?,
             };
-            tokio::select! {
+            let fenced = tokio::select! {
                 // Not applied, so not moved: it is read again.
                 () = stop.cancelled() => break,
-                done = self.apply(kafka, &batch) => done?,
-            }
+                fenced = self.apply(kafka, &batch) => fenced?,
+            };
             for consumed in &batch {
-                consumer.mark_done(consumed.topic, consumed.partition, consumed.offset + 1);
+                let (topic, partition) = (consumed.topic, consumed.partition);
+                if !fenced.contains(&(topic, partition, consumed.epoch)) {
+                    consumer.mark_done(topic, partition, consumed.offset + 1);
+                }
+            }
+            for (topic, partition, epoch) in fenced {
+                info!(?topic, partition, "another instance has taken a partition");
+                consumer.fenced(topic, partition, epoch);
             }
         }
         consumer.close().await;
         Ok(())
     }
 
-    async fn apply(&self, kafka: &KafkaConfig, batch: &[Consumed]) -> Result<(), Error> {
+    /// Returns the assignments that are over, whose records were not applied.
+    async fn apply(
+        &self,
+        kafka: &KafkaConfig,
+        batch: &[Consumed],
+    ) -> Result<BTreeSet<Assignment>, Error> {
         let mut items = Vec::with_capacity(batch.len());
         for consumed in batch {
             items.push(self.read(kafka, consumed).await?);
@@ -124,9 +137,9 @@ impl Projection {
         let mut backoff = Backoff::new("writing the read model");
         loop {
             match self.store.apply(&items).await {
-                Ok(Applied::Done) => {
+                Ok(Applied::Done { fenced }) => {
                     backoff.succeeded();
-                    return Ok(());
+                    return Ok(fenced);
                 }
                 Ok(Applied::Corrupt(corrupt)) => {
                     for index in corrupt {

@@ -325,3 +325,17 @@ async fn given_a_restart_a_follower_resumes_by_cursor_without_hole_or_repeat() {
     world.send_change(change(321)).await;
     assert_eq!(follower.versions(2).await, [321, 322]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_taken_in_the_wrong_order_is_taken_back_and_feeds_the_read_model_again() {
+    let world = World::start("fenced").await;
+    world.send_change(change(1)).await;
+    company_at(&world, 1).await;
+    // As another instance that took it too late, after the group had given it to us.
+    world
+        .read_model("UPDATE projection_offset SET epoch = epoch + 1")
+        .await;
+    world.send_change(change(2)).await;
+    let company = company_at(&world, 2).await;
+    assert_eq!(company["account"]["balance"], "200", "{company}");
+}

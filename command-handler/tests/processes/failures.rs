@@ -7,8 +7,7 @@ use std::time::Duration;
 use local_cluster::{Cluster, testing};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::{Offset, TopicPartitionList};
+
 use rustix::process::{Pid, Signal, kill_process};
 use topology::{COMPANY_IBAN, Topic};
 
@@ -385,17 +384,6 @@ async fn given_books_restored_from_a_backup_when_the_handler_starts_then_it_refu
     .await;
     assert_eq!(world.decided().await, before, "nothing was decided");
 
-    // Without the group's offsets, the outcomes at the ends of the topics still tell.
-    forget_offsets(&world);
-    exits_saying(
-        Process::start(&world),
-        &[
-            "the database is older than the log",
-            "of which the books have no outcome",
-        ],
-    )
-    .await;
-
     // Empty books are as old as can be.
     world
         .sql()
@@ -423,26 +411,6 @@ async fn given_books_restored_from_a_backup_when_the_handler_starts_then_it_refu
     backup.drop(&world).await;
     newest.drop(&world).await;
     world.end().await;
-}
-
-/// Moves the group's offsets in Kafka back to the beginning, as if they had expired.
-fn forget_offsets(world: &World) {
-    let group = world.kafka.topics().group("command-handler");
-    let client: rdkafka::consumer::BaseConsumer = world
-        .kafka
-        .client("forgetful")
-        .set("group.id", group)
-        .create()
-        .unwrap();
-    let mut list = TopicPartitionList::new();
-    for topic in [Topic::ConfirmAccountCreation, Topic::ConfirmMoneyTransfer] {
-        for partition in 0..topic.definition().partitions {
-            let name = world.kafka.topics().name(topic);
-            list.add_partition_offset(&name, partition, Offset::Offset(0))
-                .unwrap();
-        }
-    }
-    client.commit(&list, CommitMode::Sync).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

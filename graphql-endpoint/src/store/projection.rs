@@ -37,11 +37,18 @@ pub struct Item {
     pub token_ciphertext: Option<Vec<u8>>,
 }
 
+/// An assignment of a partition: its topic, its number, and the epoch it was taken with.
+pub type Assignment = (Topic, i32, i64);
+
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// It is in the read model.
-    Done,
+    /// It is in the read model, but for the items of these assignments: another instance
+    /// has taken their partitions since.
+    Done {
+        /// Over, says the read model.
+        fenced: BTreeSet<Assignment>,
+    },
     /// Nothing was changed: these items contradict what is stored. They are to be made
     /// dead letters, and the batch is to be applied again without them.
     Corrupt(Vec<usize>),
@@ -156,15 +163,26 @@ impl Store {
             .transaction::<_, RolledBack, _>(async |connection| apply(connection, items).await)
             .await;
         match outcome {
-            Ok(()) => Ok(Applied::Done),
+            Ok(fenced) => Ok(Applied::Done { fenced }),
             Err(RolledBack::Corrupt(items)) => Ok(Applied::Corrupt(items)),
             Err(RolledBack::Failed(error)) => Err(error.into()),
         }
     }
 }
 
-async fn apply(connection: &mut AsyncPgConnection, items: &[Item]) -> Result<(), RolledBack> {
+async fn apply(
+    connection: &mut AsyncPgConnection,
+    items: &[Item],
+) -> Result<BTreeSet<Assignment>, RolledBack> {
     let positions = lock_offsets(connection, items).await?;
+    let fenced = items
+        .iter()
+        .filter(|item| {
+            let position = positions.get(&(item.topic, item.partition));
+            position.is_none_or(|(_, epoch)| item.epoch != *epoch)
+        })
+        .map(|item| (item.topic, item.partition, item.epoch))
+        .collect();
     let fresh: Vec<(usize, &Item)> = items
         .iter()
         .enumerate()
@@ -177,7 +195,7 @@ async fn apply(connection: &mut AsyncPgConnection, items: &[Item]) -> Result<(),
         })
         .collect();
     if fresh.is_empty() {
-        return Ok(());
+        return Ok(fenced);
     }
     let versions = stored_versions(connection, &fresh).await?;
     let changes = numbered(&fresh, versions);
@@ -186,7 +204,7 @@ async fn apply(connection: &mut AsyncPgConnection, items: &[Item]) -> Result<(),
     apply_openings(connection, &fresh).await?;
     apply_outcomes(connection, &fresh).await?;
     move_offsets(connection, &fresh).await?;
-    Ok(())
+    Ok(fenced)
 }
 
 type Offsets = BTreeMap<(Topic, i32), (i64, i64)>;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use clap::Parser;
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::{SinkExt, StreamExt};
 use graphql_endpoint::config::Config;
 use local_cluster::Endpoints;
@@ -142,6 +143,14 @@ impl World {
             stop.cancel();
             running.await.expect("the gateway stops");
         }
+    }
+
+    /// Does something to the read model behind the gateway's back.
+    pub(crate) async fn read_model(&self, statement: &str) {
+        let mut connection = AsyncPgConnection::establish(&self.database.url)
+            .await
+            .expect("a database");
+        connection.batch_execute(statement).await.expect(statement);
     }
 
     /// Sends a record's bytes and waits until the broker has them.
