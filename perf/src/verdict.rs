@@ -309,6 +309,11 @@ fn latencies(results: &Results, lines: &mut Lines) {
         " x",
         half.balance.p99_by_p50().and_then(one),
     );
+    if let Some(line) = lines.0.last_mut().filter(|_| !half.is_valid) {
+        // A load that was not sent as it was meant to proves nothing.
+        line.reached = false;
+        line.figure.push_str(", step invalid");
+    }
 }
 
 fn memory(results: &Results, lines: &mut Lines) {
