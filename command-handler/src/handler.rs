@@ -20,6 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
+use std::time::Instant;
 
 use rdkafka::error::KafkaError;
 use tokio::task::JoinHandle;
@@ -36,6 +37,7 @@ use crate::emission::{self, Debt, EmissionError, Emitter};
 use crate::keys::HandlerKey;
 use crate::opening::{self, OpeningError};
 use crate::orphans::Orphans;
+use crate::pace;
 use crate::request::Request;
 use crate::restored::{self, HighWater, OlderBooks};
 use crate::steps::{Interrupted, Step, Steps};
@@ -160,6 +162,7 @@ async fn work(
         connected: Arc::new(AtomicBool::new(false)),
         emitter: emitter.clone(),
         steps: steps.clone(),
+        batch_max: usize::try_from(config.batch_max).unwrap_or(1),
     };
     let connected = Arc::clone(&handler.connected);
     let mut orphans = Orphans::new(&config.database_url, key, emitter.clone(), steps.clone());
@@ -186,8 +189,7 @@ async fn work(
         topics: COMMAND_TOPICS.to_vec(),
         positions: Arc::new(positions),
     };
-    let batch_max = usize::try_from(config.batch_max).unwrap_or(1);
-    let consumer = BatchConsumer::start(kafka, NAME, source, batch_max)?;
+    let consumer = BatchConsumer::start(kafka, NAME, source, handler.batch_max)?;
     let connection = consumer.connection();
     readiness.check("kafka", move || {
         connection.is_up() && producer.is_connected()
@@ -209,6 +211,8 @@ struct Handler {
     connected: Arc<AtomicBool>,
     emitter: Emitter,
     steps: Steps,
+    /// Most records of a batch.
+    batch_max: usize,
 }
 
 impl Handler {
@@ -219,18 +223,24 @@ impl Handler {
         mut orphans: JoinHandle<Result<(), Error>>,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
+        let mut not_before = Instant::now();
         let result = loop {
+            let next_batch = async {
+                tokio::time::sleep_until(not_before.into()).await;
+                consumer.next().await
+            };
             let records = tokio::select! {
                 biased;
                 () = stop.cancelled() => break Ok(()),
                 ended = &mut emitting => break Err(flatten(ended, "emission")),
                 ended = &mut orphans => break Err(flatten(ended, "orphaned debts")),
-                records = consumer.next() => records,
+                records = next_batch => records,
             };
             let records = match records {
                 Ok(records) => records,
                 Err(error) => break Err(error.into()),
             };
+            not_before = Instant::now() + pace::after(records.len(), self.batch_max);
             let handled = tokio::select! {
                 handled = self.handle(records) => handled,
                 // A database that is away must not keep us from stopping.

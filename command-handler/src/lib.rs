@@ -8,9 +8,9 @@
 //! Reading order: [`domain`] (the rules, pure), [`request`] and [`keys`] (from record to
 //! command), [`batch`] (many commands decided in memory), [`store`] (the books),
 //! [`frames`] and [`emission`] (what is owed to the topics), `orphans` (what others owe and
-//! do not pay), [`opening`], [`restored`]
-//! (books that are older than the log), and [`handler`], the loop that joins them. What
-//! happens when it dies between any two [`steps`] is told in `docs/failure-modes.md`.
+//! do not pay), [`opening`], [`restored`] (books that are older than the log), `pace` (how
+//! soon a batch follows another), and [`handler`], the loop that joins them. What happens
+//! when it dies between any two [`steps`] is told in `docs/failure-modes.md`.
 
 pub mod domain;
 
@@ -29,6 +29,8 @@ pub mod emission;
 pub mod opening;
 
 mod orphans;
+
+mod pace;
 
 pub mod restored;
 

@@ -13,7 +13,7 @@ use crate::floors::{self, Floors};
 use crate::installation::{Installation, Mode, Names, Site, Stop};
 use crate::kills::{self, Kills};
 use crate::machine::{self, Machine};
-use crate::numbers::{Spread, ratio, whole};
+use crate::numbers::{Spread, ratio};
 use crate::procfs::{Noise, NoiseWatch};
 use crate::steady::{self, Recovery, Steady, Step};
 use crate::verdict::{self, Line};
@@ -167,7 +167,8 @@ pub struct Results {
     pub idle: Steady,
     /// Steady loads, by rate.
     pub steps: Vec<Steady>,
-    /// A steady load at half of what the handler can do.
+    /// A steady load at half of the highest rate that was kept up, on these processors
+    /// beside the generator.
     pub half_load: Steady,
     /// The same steady load for each way of deciding.
     pub compared: Vec<Steady>,
@@ -269,16 +270,7 @@ pub fn run(request: Request, runtime: Handle) -> Result<Results, Error> {
     let memory = drain::memory(&mut bench.ours, backlog)?;
     let drains = bench.drains()?;
     let counted = bench.counted()?;
-    let capacity = Spread::of(
-        drains
-            .iter()
-            .filter(|it| (it.mode, it.workload) == (Mode::Batches, Workload::Uniform))
-            .map(|it| it.commands_per_second)
-            .collect(),
-    );
-    let half = capacity.map_or(0.0, |capacity| capacity.median / 2.0);
-    let half = u32::try_from(whole(half)).unwrap_or(u32::MAX).max(100);
-    let (idle, steps, half_load) = bench.steady(half - half % 100)?;
+    let (idle, steps, half_load) = bench.steady()?;
     let compared = bench.compared()?;
     let recoveries = bench.recoveries()?;
     let kills = bench.kills()?;
@@ -438,7 +430,8 @@ impl Bench {
         Mode::ALL.into_iter().map(counted).collect()
     }
 
-    fn steady(&mut self, half: u32) -> Result<(Steady, Vec<Steady>, Steady), Error> {
+    /// The idle rate, the ladder, and half of the highest rate of it that was kept up.
+    fn steady(&mut self) -> Result<(Steady, Vec<Steady>, Steady), Error> {
         let sizes = self.sizes.clone();
         let mut handler = self.ours.start(Mode::Batches, None)?;
         self.ours.wait_until_it_works(&mut handler)?;
@@ -453,12 +446,14 @@ impl Bench {
             Ok::<Steady, Error>(steady)
         };
         let idle = step(IDLE_RATE, sizes.idle)?;
-        let steps = sizes
+        let steps: Vec<Steady> = sizes
             .rates
             .iter()
             .map(|rate| step(*rate, sizes.measured))
             .collect::<Result<_, _>>()?;
-        let half = step(half, sizes.measured)?;
+        let kept_up = steps.iter().filter(|it| it.is_kept_up());
+        let capacity = kept_up.map(|it| it.rate).max().unwrap_or(IDLE_RATE);
+        let half = step(capacity / 2, sizes.measured)?;
         handler.stop()?;
         Ok((idle, steps, half))
     }

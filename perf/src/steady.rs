@@ -60,6 +60,17 @@ pub struct Steady {
     pub noise: Noise,
 }
 
+/// Share of a rate that must be answered in its time for the rate to be kept up.
+const KEPT_UP_MIN: f64 = 0.99;
+
+impl Steady {
+    /// Whether commands were answered as fast as they were meant to come.
+    #[must_use]
+    pub fn is_kept_up(&self) -> bool {
+        self.dropped == 0 && self.answered_per_second >= KEPT_UP_MIN * f64::from(self.rate)
+    }
+}
+
 /// Sends at a fixed rate to a handler that works already.
 ///
 /// # Errors
