@@ -38,6 +38,19 @@ pub(crate) struct Found {
 /// Bytes, change and balance of each change of an account.
 type Versions<'a> = BTreeMap<i64, (&'a [u8], i64, i64)>;
 
+/// First offset after the end, once the partition has a leader: a new topic's has none at
+/// first.
+fn end_of(reader: &BaseConsumer, topic: &str, partition: i32) -> i64 {
+    let deadline = Instant::now() + BROKER_PATIENCE;
+    loop {
+        match reader.fetch_watermarks(topic, partition, BROKER_PATIENCE) {
+            Ok((_, end)) => return end,
+            Err(error) if Instant::now() > deadline => panic!("{topic}[{partition}]: {error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
 impl World {
     fn reader(&self) -> BaseConsumer {
         self.kafka
@@ -52,10 +65,7 @@ impl World {
     fn ends(&self, reader: &BaseConsumer, topic: Topic) -> BTreeMap<i32, i64> {
         let name = self.kafka.topics().name(topic);
         (0..topic.definition().partitions)
-            .map(|partition| {
-                let marks = reader.fetch_watermarks(&name, partition, BROKER_PATIENCE);
-                (partition, marks.unwrap().1)
-            })
+            .map(|partition| (partition, end_of(reader, &name, partition)))
             .collect()
     }
 

@@ -71,7 +71,7 @@ impl Process {
             Some(stop) => {
                 let mut command = Command::new(std::env::current_exe().unwrap());
                 command
-                    .args(["--ignored", "--exact", "process::a_watched_handler"])
+                    .args(["--exact", "process::a_watched_handler"])
                     .args(["--nocapture", "--test-threads", "1"])
                     .env(
                         STOP_VARIABLE,
@@ -210,9 +210,9 @@ impl Drop for Process {
     }
 }
 
-/// Not a test: the handler as the tests start it when it is to stop at a step.
+/// Not a test: the handler as the tests start it when it is to stop at a step. It ends at
+/// once when the harness runs it.
 #[test]
-#[ignore = "a program for other tests; it ends at once when it is run by hand"]
 fn a_watched_handler() {
     let Ok(stop) = std::env::var(STOP_VARIABLE) else {
         return;
