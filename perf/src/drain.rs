@@ -295,20 +295,28 @@ impl Sockets {
         let more = middle(&trips).map_or(0, |middle| {
             trips.iter().filter(|trips| **trips > middle).count()
         });
-        let per_command = |count| per(count, commands_between);
-        let statements = match hot.transactions {
-            0 => per_command(all.statements),
-            transactions => ratio(float(hot.statements), float(transactions)).unwrap_or(0.0),
+        // Without batches every statement is a command's, and where the first outcome is
+        // seen late, as behind a linger, only the whole life of the connections tells.
+        let has_batches = hot.transactions > 0;
+        let (round_trips, statements) = if has_batches {
+            (
+                per(all.round_trips, commands_between),
+                ratio(float(hot.statements), float(hot.transactions)).unwrap_or(0.0),
+            )
+        } else {
+            (
+                per(after.1.round_trips, commands),
+                per(after.1.statements, commands),
+            )
         };
         Sockets {
-            round_trips_per_batch: middle(&trips)
-                .map_or_else(|| per_command(all.round_trips), float),
+            round_trips_per_batch: middle(&trips).map_or(round_trips, float),
             batches_with_more_percent: 100.0 * per(more as u64, trips.len()),
             statements_per_batch: statements,
             batches: hot.transactions,
             batch_median: float(middle(&rows).unwrap_or(1)),
             batch_max: rows.last().copied().unwrap_or(1),
-            round_trips_per_command: per_command(all.round_trips),
+            round_trips_per_command: round_trips,
             prepares_per_10_000: 10_000.0 * per(all.parses, commands),
             prepares_at_start: before.1.parses,
         }
