@@ -9,7 +9,8 @@ use clap::Parser;
 use command_generator::{Config, GeneratorError};
 use local_cluster::Endpoints;
 use local_cluster::testing::{
-    client_arguments, create_database, drop_database, free_address, shared_cluster, unique_prefix,
+    client_arguments, create_database, drop_database, free_address, shared_cluster,
+    synchronizer_arguments, unique_prefix,
 };
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -35,16 +36,7 @@ async fn synchronize(cluster: &Endpoints, prefix: &str) {
     let endpoint = create_database(cluster, "generator_endpoint")
         .await
         .unwrap();
-    let mut arguments = vec!["synchronizer".to_owned()];
-    arguments.extend(client_arguments(cluster, prefix));
-    arguments.extend([
-        "--command-handler-database-url".to_owned(),
-        handler.url.clone(),
-    ]);
-    arguments.extend([
-        "--graphql-endpoint-database-url".to_owned(),
-        endpoint.url.clone(),
-    ]);
+    let arguments = synchronizer_arguments(cluster, prefix, &handler, &endpoint);
     let config = synchronizer::Config::try_parse_from(arguments);
     synchronizer::apply(&config.unwrap()).await.unwrap();
     for database in [handler, endpoint] {

@@ -80,6 +80,26 @@ pub fn client_arguments(cluster: &Endpoints, prefix: &str) -> [String; 6] {
     .map(str::to_owned)
 }
 
+/// The command line of a synchronizer for topics with this prefix and these databases.
+#[must_use]
+pub fn synchronizer_arguments(
+    cluster: &Endpoints,
+    prefix: &str,
+    command_handler: &TestDatabase,
+    graphql_endpoint: &TestDatabase,
+) -> Vec<String> {
+    let databases = [
+        "--command-handler-database-url",
+        &command_handler.url,
+        "--graphql-endpoint-database-url",
+        &graphql_endpoint.url,
+    ];
+    std::iter::once("synchronizer".to_owned())
+        .chain(client_arguments(cluster, prefix))
+        .chain(databases.map(str::to_owned))
+        .collect()
+}
+
 /// An address of this machine nobody listens on yet.
 ///
 /// # Panics

@@ -10,7 +10,7 @@ use crate::commands::Commands;
 use crate::database;
 use crate::error::Error;
 use crate::generator;
-use crate::installation::{Installation, Mode};
+use crate::installation::{Installation, Mode, Running};
 use crate::numbers::whole;
 use crate::workload::{self, Payment, Workload};
 
@@ -93,23 +93,11 @@ pub fn kills(
     let clock = installation.clock;
     let sending = generator::send_steadily(&installation.kafka, commands, rate, 0, clock)?;
     for _ in 0..kills {
-        let enough = installation.observer.ask(|board| board.outcomes) + OUTCOMES_BETWEEN;
-        installation.wait(
-            &mut handler,
-            PATIENCE,
-            |board| board.outcomes >= enough,
-            |board| format!("outcomes after a kill ({} are there)", board.outcomes),
-        )?;
+        wait_for_more(installation, &mut handler)?;
         handler.kill()?;
         handler = installation.start(mode, None)?;
     }
-    let enough = installation.observer.ask(|board| board.outcomes) + OUTCOMES_BETWEEN;
-    installation.wait(
-        &mut handler,
-        PATIENCE,
-        |board| board.outcomes >= enough,
-        |board| format!("outcomes after a kill ({} are there)", board.outcomes),
-    )?;
+    wait_for_more(installation, &mut handler)?;
     let sent = sending.stop()?;
     wait_until_silent(installation, sent.due)?;
     handler.stop()?;
@@ -130,6 +118,17 @@ pub fn kills(
         accounts_wrong,
         money_made_cents,
     })
+}
+
+/// Lets the handler work for a while.
+fn wait_for_more(installation: &Installation, handler: &mut Running) -> Result<(), Error> {
+    let enough = installation.observer.ask(|board| board.outcomes) + OUTCOMES_BETWEEN;
+    installation.wait(
+        handler,
+        PATIENCE,
+        |board| board.outcomes >= enough,
+        |board| format!("outcomes after a kill ({} are there)", board.outcomes),
+    )
 }
 
 fn wait_until_silent(installation: &Installation, commands: usize) -> Result<(), Error> {

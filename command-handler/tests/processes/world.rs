@@ -158,19 +158,8 @@ async fn synchronize(
     books: &TestDatabase,
     read_model: &TestDatabase,
 ) {
-    let config = synchronizer::Config::try_parse_from([
-        "synchronizer",
-        "--kafka-brokers",
-        &cluster.kafka_brokers,
-        "--schema-registry-url",
-        &cluster.schema_registry_url,
-        "--topic-prefix",
-        prefix,
-        "--command-handler-database-url",
-        &books.url,
-        "--graphql-endpoint-database-url",
-        &read_model.url,
-    ]);
+    let arguments = testing::synchronizer_arguments(cluster, prefix, books, read_model);
+    let config = synchronizer::Config::try_parse_from(arguments);
     synchronizer::apply(&config.unwrap()).await.unwrap();
 }
 

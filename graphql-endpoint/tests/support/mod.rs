@@ -9,7 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use graphql_endpoint::config::Config;
 use local_cluster::Endpoints;
 use local_cluster::testing::{
-    TestDatabase, client_arguments, create_database, shared_cluster, unique_prefix,
+    TestDatabase, create_database, shared_cluster, synchronizer_arguments, unique_prefix,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -57,16 +57,7 @@ impl World {
         let other = create_database(cluster, "unused")
             .await
             .expect("a database");
-        let mut arguments = vec!["synchronizer".to_owned()];
-        arguments.extend(client_arguments(cluster, &kafka.topic_prefix));
-        arguments.extend([
-            "--command-handler-database-url".to_owned(),
-            other.url.clone(),
-        ]);
-        arguments.extend([
-            "--graphql-endpoint-database-url".to_owned(),
-            database.url.clone(),
-        ]);
+        let arguments = synchronizer_arguments(cluster, &kafka.topic_prefix, &other, &database);
         let config = synchronizer::Config::parse_from(arguments);
         synchronizer::run(config, CancellationToken::new())
             .await
