@@ -2,6 +2,7 @@
 //! it at a step.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
@@ -23,6 +24,8 @@ use crate::{PATIENCE, eventually};
 const STOP_VARIABLE: &str = "STOP_HANDLER_AT";
 /// Said by the watched handler just before it acts.
 const REACHED: &str = "reached the step";
+/// The word on its standard input with which a paused handler goes on.
+const GO_ON: &[u8] = b"\n";
 
 /// What the watched handler does at its step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +101,7 @@ impl Process {
                 world.folder.join("company.token"),
             )
             .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(file.try_clone().unwrap())
             .stderr(file);
         if let Some(batch_max) = settings.batch_max {
@@ -127,9 +130,15 @@ impl Process {
         self.signal(Signal::STOP);
     }
 
-    /// SIGCONT.
-    pub(crate) fn resume(&self) {
+    /// SIGCONT, and the word that the watched handler waits for at its step.
+    pub(crate) fn resume(&mut self) {
         self.signal(Signal::CONT);
+        self.child
+            .stdin
+            .as_mut()
+            .unwrap()
+            .write_all(GO_ON)
+            .unwrap();
     }
 
     /// SIGTERM, and the clean end it asks for.
@@ -190,6 +199,7 @@ impl Process {
                 assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()));
             }
             Action::Pause => {
+                self.pause();
                 let stat = format!("/proc/{}/stat", self.child.id());
                 eventually("the process pauses", PATIENCE, async || {
                     let stat = std::fs::read_to_string(&stat).unwrap();
@@ -278,8 +288,11 @@ fn act(stop: Stop) -> Result<(), Interrupted> {
     match stop.action {
         Action::Abort => std::process::abort(),
         Action::Error => Err(Interrupted(stop.step)),
+        // The test stops the process. Stopping itself would not do: the signal may be taken
+        // by another thread, while this one goes on to its next step.
         Action::Pause => {
-            kill_process(rustix::process::getpid(), Signal::STOP).unwrap();
+            let mut word = [0; GO_ON.len()];
+            std::io::stdin().read_exact(&mut word).unwrap();
             Ok(())
         }
     }
