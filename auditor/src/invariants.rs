@@ -1,0 +1,217 @@
+//! The list of invariants: what must be so, and by which question that is judged.
+//!
+//! `docs/invariants.md` is made of this table; a test compares them.
+
+/// One invariant.
+#[derive(Clone, Copy, Debug)]
+pub struct Invariant {
+    /// Its name.
+    pub name: &'static str,
+    /// What must be so.
+    pub what: &'static str,
+    /// How that is judged, in a line.
+    pub query: &'static str,
+}
+
+const fn it(name: &'static str, what: &'static str, query: &'static str) -> Invariant {
+    Invariant { name, what, query }
+}
+
+/// All of them, in the order they are reported in.
+pub const INVARIANTS: [Invariant; 39] = [
+    it(
+        "A1",
+        "each booking is two entries that sum to zero",
+        "ledger_entry by command_id: count is 2 and sum(delta_cents) is 0",
+    ),
+    it(
+        "A2",
+        "the ledger sums to zero",
+        "sum(delta_cents) over ledger_entry",
+    ),
+    it(
+        "A3",
+        "each account is the sum of its entries, versions 1..n",
+        "ledger_entry by account in order of version: no hole, no repeat, balance_after folds, ends at account.balance_cents and account.version",
+    ),
+    it(
+        "A4",
+        "no entry took an account below its limit",
+        "ledger_entry.balance_after_cents >= account.limit_cents, for every entry there ever was",
+    ),
+    it(
+        "A5",
+        "amounts and balances are within their bounds",
+        "delta_cents is not 0 and at most the largest transfer (the opening excepted); abs(balance) <= 2^62",
+    ),
+    it(
+        "A6",
+        "outcomes and entries are only ever added",
+        "pg_stat_user_tables of outcome and ledger_entry: n_tup_upd + n_tup_del = 0",
+    ),
+    it(
+        "A7",
+        "account numbers are valid and unique, one per creation",
+        "account: mod 97, form NL..OPEN, unique; one account per confirmed creation, with the number its answer tells; customer: user_name unique",
+    ),
+    it(
+        "B1",
+        "every command has an outcome, every outcome a command",
+        "ids in the command topics up to consumer_offset = ids in outcome (the opening excepted) = ids in the feedback topics",
+    ),
+    it(
+        "B2",
+        "all answers to a command are the same bytes",
+        "feedback records by command id: one key (the id), one value, the one stored in outcome.frames",
+    ),
+    it(
+        "B3",
+        "confirmed is booked as asked, refused is not booked",
+        "outcome with its command and its ledger entries: -amount on from, +amount on to, or no entries",
+    ),
+    it(
+        "B4",
+        "every refusal was true when it was made",
+        "each reason recomputed from the command; funds from the balance at outcome.observed_version",
+    ),
+    it(
+        "B5",
+        "an id used for something else changes nothing and is a dead letter",
+        "commands by id: content hash against outcome.request_hash; the others have a dead letter IDEMPOTENCY_CONFLICT",
+    ),
+    it(
+        "B6",
+        "what clients were told is what was done",
+        "history: ok has a confirmed outcome with these fields, fail has no entries and the same reason",
+    ),
+    it(
+        "B7",
+        "what was answered before something was sent is booked before it",
+        "history: answer before invoke on a shared account has the lower version there",
+    ),
+    it(
+        "B8",
+        "one partition's commands are decided in the order of the log",
+        "ledger entries of an account by version: source_offset grows within each source partition",
+    ),
+    it(
+        "C1",
+        "changes told and entries booked are one to one",
+        "balance_changed by (iban, version) against ledger_entry by (account, version)",
+    ),
+    it(
+        "C2",
+        "copies of a change are the same bytes",
+        "balance_changed by (iban, version): one value, the one stored in outcome.frames",
+    ),
+    it(
+        "C3",
+        "changes of an account fold to its balance",
+        "balance_changed by iban in order of version: 1..n, new_balance = before + changed_by, ends at account.balance_cents",
+    ),
+    it(
+        "C4",
+        "first copies stand in the order of their versions",
+        "balance_changed by iban: offset of the first copy of each version grows (counted only, unless asked to be strict)",
+    ),
+    it(
+        "C5",
+        "a change is told exactly when its command is confirmed",
+        "balance_changed by command_id against outcome.rejection",
+    ),
+    it(
+        "C6",
+        "a transfer between own accounts is two crossed changes, any other one",
+        "balance_changed by command_id: count, signs, from_to",
+    ),
+    it(
+        "C7",
+        "keys and partitions are those of the contract",
+        "balance_changed: key = iban; outcomes: key = command id; partition = murmur2(key) mod partitions",
+    ),
+    it(
+        "D1",
+        "the read model has exactly the changes that were told",
+        "account_transaction against balance_changed up to projection_offset, field by field",
+    ),
+    it(
+        "D2",
+        "the read model's balances are those of the last change",
+        "account of the read model: version and balance of the change with the highest version",
+    ),
+    it(
+        "D3",
+        "offsets never go back and never beyond the log",
+        "consumer_offset and projection_offset, twice: second >= first; committed in Kafka <= database <= end of log",
+    ),
+    it(
+        "D4",
+        "both databases know the same balances",
+        "account of the handler against account of the read model: version, balance, and no account in one only",
+    ),
+    it(
+        "D5",
+        "a follower sees each change once, in order",
+        "history: versions of each subscription are after+1, after+2 ..., over reconnects",
+    ),
+    it(
+        "D6",
+        "what one client reads never goes back",
+        "history: versions read of an account at one gateway do not fall",
+    ),
+    it(
+        "D7",
+        "nobody sees what he must not",
+        "history: subscriptions that are not permitted receive nothing",
+    ),
+    it(
+        "E1",
+        "the read model is what a rebuild from the topics gives",
+        "hash of all rows of account_transaction against the hash of the fold of balance_changed",
+    ),
+    it(
+        "E2",
+        "answers and changes alone give the same accounts",
+        "accounts from account_creation_feedback and balance_changed against account of the handler",
+    ),
+    it(
+        "E3",
+        "the model of the rules gives the same bytes",
+        "commands in the order of the account versions through the reference model: answers and changes byte by byte",
+    ),
+    it(
+        "E5",
+        "a command sent again is answered again, and does nothing",
+        "commands that stand more than once: one outcome, one booking, at least as many answers as records",
+    ),
+    it(
+        "F1",
+        "no record is dropped",
+        "each record of a command, feedback or change topic up to the stored offset is understood or a dead letter; offsets have no hole",
+    ),
+    it(
+        "F2",
+        "Kafka is told of nothing before the database has it",
+        "committed offset of each group <= offset in its database",
+    ),
+    it(
+        "F3",
+        "what is owed to the topics is paid",
+        "rows of emission_debt that stood when the audit began are gone within the wait",
+    ),
+    it(
+        "F4",
+        "a dead letter is the record as it was, with where it stood",
+        "dead_letters against the record at source_topic, source_partition, source_offset: key, value, one reason",
+    ),
+    it(
+        "F7",
+        "the bank keeps up",
+        "offsets in both databases reach the ends of the log, as they were when the audit began, within the wait",
+    ),
+    it(
+        "F10",
+        "a schema id means the same for ever",
+        "each id in the topics and in outcome.frames resolves, to a record of that topic, with the fingerprint remembered from earlier audits",
+    ),
+];
