@@ -15,6 +15,9 @@ const BANK: &str = "OPEN";
 const OWN_LENGTH: usize = 18;
 const LENGTH_MIN: usize = 15;
 const LENGTH_MAX: usize = 34;
+/// They have the remainder of 97, 98 and 02, which are what the rule gives; with these, each
+/// such account would have a second number.
+const NEVER_CHECK_DIGITS: [&str; 3] = ["00", "01", "99"];
 /// Account numbers are ten digits of which the first is always 0, as in the original.
 const OWN_NUMBERS: u64 = 1_000_000_000;
 
@@ -51,7 +54,7 @@ impl Iban {
     }
 
     fn checked(text: &str, remainder: u64) -> Result<Iban, IbanError> {
-        if remainder != 1 {
+        if remainder != 1 || NEVER_CHECK_DIGITS.contains(&&text[2..4]) {
             return Err(IbanError::CheckDigits);
         }
         let text = ArrayString::from(text).map_err(|_| IbanError::Shape)?;
@@ -211,6 +214,13 @@ mod tests {
             ("GB82 WEST 1234 5698 7654 32", Ok("GB82WEST12345698765432")),
             ("NL67OPEN0000000000", Err(IbanError::CheckDigits)),
             ("DE88370400440532013000", Err(IbanError::CheckDigits)),
+            ("NL02OPEN0000000085", Ok("NL02OPEN0000000085")),
+            ("NL99OPEN0000000085", Err(IbanError::CheckDigits)),
+            ("NL97OPEN0000000024", Ok("NL97OPEN0000000024")),
+            ("NL00OPEN0000000024", Err(IbanError::CheckDigits)),
+            ("NL98OPEN0000000006", Ok("NL98OPEN0000000006")),
+            ("NL01OPEN0000000006", Err(IbanError::CheckDigits)),
+            ("DE99000000000000000030", Err(IbanError::CheckDigits)),
             ("NL66OPEN000000000€", Err(IbanError::Shape)),
             ("Albert Heijn BV", Err(IbanError::Shape)),
             ("cash", Err(IbanError::Shape)),
