@@ -122,7 +122,12 @@ mod tests {
     #[test]
     fn given_our_number_written_otherwise_when_asked_then_it_is_not_as_we_write_it() {
         assert!(is_ours_as_written("NL66OPEN0000000000"));
-        for other in ["nl66OPEN0000000000", "NL66 OPEN0000000000", "NL67OPEN0000000000", "é"] {
+        for other in [
+            "nl66OPEN0000000000",
+            "NL66 OPEN0000000000",
+            "NL67OPEN0000000000",
+            "é",
+        ] {
             assert!(!is_ours_as_written(other), "{other}");
         }
     }

@@ -13,6 +13,50 @@ pub struct Invariant {
     pub query: &'static str,
 }
 
+/// The names, to count by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    A1,
+    A2,
+    A3,
+    A4,
+    A5,
+    A6,
+    A7,
+    B1,
+    B2,
+    B3,
+    B4,
+    B5,
+    B6,
+    B7,
+    B8,
+    C1,
+    C2,
+    C3,
+    C4,
+    C5,
+    C6,
+    C7,
+    D1,
+    D2,
+    D3,
+    D4,
+    D5,
+    D6,
+    D7,
+    E1,
+    E2,
+    E3,
+    E5,
+    F1,
+    F2,
+    F3,
+    F4,
+    F7,
+    F10,
+}
+
 const fn it(name: &'static str, what: &'static str, query: &'static str) -> Invariant {
     Invariant { name, what, query }
 }
@@ -215,3 +259,20 @@ pub const INVARIANTS: [Invariant; 39] = [
         "each id in the topics and in outcome.frames resolves, to a record of that topic, with the fingerprint remembered from earlier audits",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_the_names_to_count_by_when_compared_then_they_are_in_the_order_of_the_list() {
+        assert_eq!(
+            format!("{:?}", Name::A1),
+            INVARIANTS[Name::A1 as usize].name
+        );
+        for name in [Name::A7, Name::B8, Name::C7, Name::D7, Name::E5, Name::F10] {
+            assert_eq!(format!("{name:?}"), INVARIANTS[name as usize].name);
+        }
+        assert_eq!(Name::F10 as usize + 1, INVARIANTS.len());
+    }
+}
