@@ -43,6 +43,18 @@ pub(crate) fn build_for_perf(workspace: &Workspace) -> anyhow::Result<()> {
     })
 }
 
+/// Builds what the fault lab starts.
+pub(crate) fn build_for_lab(workspace: &Workspace) -> anyhow::Result<()> {
+    step("built the services", || {
+        let mut cargo = workspace.cargo();
+        cargo.args(["build", "--release", "--quiet", "--bins"]);
+        for name in std::iter::once(services::SYNCHRONIZER).chain(services::NAMES) {
+            cargo.args(["--package", name]);
+        }
+        run(&mut cargo)
+    })
+}
+
 fn run(cargo: &mut std::process::Command) -> anyhow::Result<()> {
     let status = cargo.status().context("cannot run cargo")?;
     if !status.success() {

@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    build, down, failure::EXIT_CODES, load, logs, perf, preflight, reset, status, test_run, up,
-    workspace::Workspace,
+    build, chaos, down, failure::EXIT_CODES, load, logs, perf, preflight, reset, status, test_run,
+    up, workspace::Workspace,
 };
 
 /// The page's port when none is given.
@@ -79,6 +79,24 @@ enum Command {
     /// Measure the bank on a cluster of its own, with nothing else running on the machine.
     #[command(subcommand)]
     Perf(Subject),
+    /// Break a bank of the lab's own on purpose, under load, and judge what is left.
+    Chaos {
+        /// Scenarios as in `--list`, or `all`, `smoke`, `swarm`; without any the list is shown.
+        #[arg(value_name = "SCENARIO")]
+        scenarios: Vec<String>,
+        /// Repeats a schedule [default: another one each time].
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+        /// How long a swarm does harm.
+        #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        seconds: u64,
+        /// Where to write everything, with the seed, the commit and what was done when.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Show what each scenario does, which promise it attacks and what to expect.
+        #[arg(long)]
+        list: bool,
+    },
     /// What `up --detach` leaves running.
     #[command(hide = true)]
     Supervise {
@@ -142,6 +160,23 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Perf(Subject::Handler { quick, json }) => {
             runtime.block_on(perf::handler(&workspace, &perf::Wish { quick, json }))
+        }
+        Command::Chaos {
+            scenarios,
+            seed,
+            seconds,
+            json,
+            list,
+        } => {
+            // It has a runtime of its own, with more threads.
+            let wish = chaos::Wish {
+                scenarios,
+                seed,
+                seconds,
+                json,
+                list,
+            };
+            chaos::chaos(&workspace, &wish)
         }
         Command::Test { arguments } => runtime.block_on(test_run::test(&workspace, &arguments)),
     }

@@ -1,7 +1,7 @@
 //! The command line of the Bank: builds it, starts it, watches it, stops it, tests it.
 //!
 //! Reading order: `cli` (every command), `up` (a start from beginning to end), `services` (which programs, with
-//! which variables), then the smaller commands: `down`, `status`, `load`, `logs`, `reset`, `test_run`, `perf`; `preflight`
+//! which variables), then the smaller commands: `down`, `status`, `load`, `logs`, `reset`, `test_run`, `perf`, `chaos`; `preflight`
 //! and `build` come before a start, `failure` says what the exit codes mean.
 #![expect(
     clippy::print_stdout,
@@ -11,6 +11,7 @@
 
 mod apt;
 mod build;
+mod chaos;
 mod cli;
 mod down;
 mod failure;

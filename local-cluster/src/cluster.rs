@@ -70,6 +70,7 @@ impl PostgresEndpoint {
 pub struct Cluster {
     supervisor: Supervisor,
     endpoints: Endpoints,
+    listeners: Vec<kafka::Listener>,
     /// Dropped last: nobody else may have the directory while anything of it still runs.
     _lock: DirectoryLock,
 }
@@ -110,8 +111,21 @@ impl Cluster {
         Ok(Self {
             supervisor: Supervisor::new(layout, state, report)?,
             endpoints,
+            listeners: Vec::new(),
             _lock: lock,
         })
+    }
+
+    /// Gives Kafka a listener more, at the port of the purpose `purpose` that [`Cluster::open`] was told of, whose
+    /// clients are told that the broker is at `advertised_port`: somebody who listens there stands between them.
+    /// Only before [`Cluster::start`]; `name` is of capital letters.
+    pub fn advertise(&mut self, name: &str, purpose: &str, advertised_port: u16) {
+        let port = self.port(purpose).unwrap_or_default();
+        self.listeners.push(kafka::Listener {
+            name: name.to_owned(),
+            port,
+            advertised_port,
+        });
     }
 
     /// Starts PostgreSQL, Kafka and the registry side by side and waits until each answers.
@@ -144,6 +158,18 @@ impl Cluster {
     /// Starts a program and keeps it running; it is not waited for.
     pub fn start_program(&self, program: Program) {
         self.supervisor.start(program);
+    }
+
+    /// Ends the program `name` with `signal` and keeps it ended; it is killed when it takes too long.
+    /// Returns how it is started again, none when it did not run.
+    pub async fn stop_program(&self, name: &str, signal: Signal) -> Option<Program> {
+        self.supervisor.stop_program(name, signal).await
+    }
+
+    /// The process of the program `name`; none while it is down.
+    #[must_use]
+    pub fn process(&self, name: &str) -> Option<ProcessIdentity> {
+        self.supervisor.state().programs.get(name)?.process
     }
 
     /// Waits until `url` answers with success, which the program `name` is to make it do.
@@ -265,7 +291,8 @@ impl Cluster {
         let started = Instant::now();
         let port = self.port(kafka::NAME).unwrap_or_default();
         let controller_port = self.port(kafka::CONTROLLER).unwrap_or_default();
-        let program = kafka::prepare(self.layout(), java, port, controller_port).await?;
+        let program =
+            kafka::prepare(self.layout(), java, port, controller_port, &self.listeners).await?;
         self.supervisor.start(program);
         kafka::ready(&self.supervisor, &self.endpoints.kafka_brokers).await?;
         self.step("Kafka answers", started);

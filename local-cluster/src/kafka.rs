@@ -37,7 +37,7 @@ const JVM_OPTIONS: [&str; 7] = [
     "-Xmx256m",
     "-Xss512k",
     "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
+    if false { "" } else { "-XX:TieredStopAtLevel=4" },
     "-XX:+ExitOnOutOfMemoryError",
     // No file in /tmp for every process.
     "-XX:-UsePerfData",
@@ -48,10 +48,6 @@ const JVM_OPTIONS: [&str; 7] = [
 const SETTINGS: &[(&str, &str)] = &[
     ("process.roles", "broker,controller"),
     ("node.id", "1"),
-    (
-        "listener.security.protocol.map",
-        "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    ),
     ("inter.broker.listener.name", "BROKER"),
     ("controller.listener.names", "CONTROLLER"),
     // The synchronizer makes topics; a misspelt name must be an error.
@@ -103,18 +99,31 @@ const ID_CHARACTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv0
 /// Characters before the last one; the last holds four bits that must be zero.
 const ID_LENGTH: usize = 21;
 
+/// A listener beside the broker's own, which tells its clients another port than the one it has: that of
+/// somebody in between.
+#[derive(Debug, Clone)]
+pub(crate) struct Listener {
+    /// In the broker's configuration: capital letters.
+    pub(crate) name: String,
+    /// Where the broker listens.
+    pub(crate) port: u16,
+    /// Where its clients are told that it does.
+    pub(crate) advertised_port: u16,
+}
+
 /// Writes the configuration, formats the storage once, and says how the broker is run.
 pub(crate) async fn prepare(
     layout: &Layout,
     java: &Java,
     port: u16,
     controller_port: u16,
+    listeners: &[Listener],
 ) -> Result<Program, ClusterError> {
     let folder = layout.kafka();
     let properties = folder.join("server.properties");
     write_atomically(
         &properties,
-        configuration(&folder, port, controller_port).as_bytes(),
+        configuration(&folder, port, controller_port, listeners).as_bytes(),
     )?;
     let logging = folder.join("log4j2.properties");
     write_atomically(&logging, LOGGING.as_bytes())?;
@@ -205,13 +214,22 @@ fn join(option: &str, path: &Path) -> OsString {
     text
 }
 
-fn configuration(folder: &Path, port: u16, controller_port: u16) -> String {
+fn configuration(folder: &Path, port: u16, controller_port: u16, listeners: &[Listener]) -> String {
     let data = folder.join("data");
+    let more = |describe: &dyn Fn(&Listener) -> String| -> String {
+        listeners.iter().map(describe).collect()
+    };
+    let protocols = more(&|it| format!(",{}:PLAINTEXT", it.name));
+    let addresses = more(&|it| format!(",{}://127.0.0.1:{}", it.name, it.port));
+    let advertised = more(&|it| format!(",{}://127.0.0.1:{}", it.name, it.advertised_port));
     let mut lines = vec![
         "# Written at every start by local-cluster.".to_owned(),
         format!("log.dirs={}", data.display()),
-        format!("listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}"),
-        format!("advertised.listeners=BROKER://127.0.0.1:{port}"),
+        format!("listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}"),
+        format!(
+            "listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{addresses}"
+        ),
+        format!("advertised.listeners=BROKER://127.0.0.1:{port}{advertised}"),
         // Not a dynamic quorum: that would remember the port, which may have to change.
         format!("controller.quorum.voters=1@127.0.0.1:{controller_port}"),
     ];
@@ -248,9 +266,26 @@ mod tests {
 
     #[test]
     fn given_ports_when_configured_then_everything_is_on_loopback_and_under_the_folder() {
-        let text = configuration(Path::new("/bank/kafka"), 20_001, 20_002);
+        let text = configuration(Path::new("/bank/kafka"), 20_001, 20_002, &[]);
         assert!(text.contains("log.dirs=/bank/kafka/data\n"));
         assert!(text.contains("listeners=BROKER://127.0.0.1:20001,CONTROLLER://127.0.0.1:20002\n"));
         assert!(text.contains("\nauto.create.topics.enable=false\n"));
+    }
+
+    #[test]
+    fn given_a_listener_for_a_proxy_when_configured_then_clients_are_told_the_proxys_port() {
+        let listener = Listener {
+            name: "HANDLER".to_owned(),
+            port: 20_003,
+            advertised_port: 20_004,
+        };
+        let text = configuration(Path::new("/bank/kafka"), 20_001, 20_002, &[listener]);
+        assert!(text.contains(",CONTROLLER:PLAINTEXT,HANDLER:PLAINTEXT\n"));
+        assert!(text.contains("//127.0.0.1:20002,HANDLER://127.0.0.1:20003\n"));
+        assert!(
+            text.contains(
+                "advertised.listeners=BROKER://127.0.0.1:20001,HANDLER://127.0.0.1:20004\n"
+            )
+        );
     }
 }

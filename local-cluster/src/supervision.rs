@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::Signal;
 use tokio::{process::Child, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -101,6 +102,7 @@ struct Shared {
 
 struct Running {
     stage: Stage,
+    program: Program,
     stop: CancellationToken,
     deaths: Arc<AtomicU32>,
     task: JoinHandle<()>,
@@ -160,6 +162,7 @@ impl Supervisor {
         let deaths = Arc::new(AtomicU32::new(0));
         let name = program.name.clone();
         let stage = program.stage;
+        let kept = program.clone();
         let task = tokio::spawn(keep_running(
             Arc::clone(&self.shared),
             program,
@@ -170,11 +173,25 @@ impl Supervisor {
             name,
             Running {
                 stage,
+                program: kept,
                 stop,
                 deaths,
                 task,
             },
         );
+    }
+
+    /// Ends one program and keeps it ended; returns it, none when it was not started.
+    pub(crate) async fn stop_program(&self, name: &str, signal: Signal) -> Option<Program> {
+        let running = lock(&self.running).remove(name)?;
+        let process = self.state().programs.get(name).and_then(|it| it.process);
+        running.stop.cancel();
+        if let Some(process) = process {
+            process.signal(signal);
+        }
+        // A panic of the task has already been printed.
+        let _ = running.task.await;
+        Some(running.program)
     }
 
     /// Stops everything, the latest stage first, the programs of a stage together.
@@ -243,7 +260,7 @@ async fn keep_running(
     let name = program.name.as_str();
     let mut deaths_in_a_row = 0_usize;
     let mut first_start = true;
-    loop {
+    while !stop.is_cancelled() {
         if let Preparation::ClearDatabase(data_directory) = &program.preparation {
             postgres::clear_after_kill(data_directory).await;
         }
@@ -324,8 +341,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::Signal;
-
     use super::*;
 
     const DEADLINE: Duration = Duration::from_secs(10);
@@ -367,8 +382,13 @@ mod tests {
         let second = until(|| remembered()?.process.filter(|process| *process != first)).await;
         assert!(second.is_alive() && !first.is_alive());
         assert_eq!(remembered().unwrap().restarts, 1);
-        supervisor.stop().await;
+        let program = supervisor.stop_program("sleeper", Signal::KILL).await;
         assert!(!second.is_alive());
+        assert_eq!(remembered().unwrap().process, None);
+        supervisor.start(program.expect("it ran"));
+        let third = until(|| remembered()?.process).await;
+        supervisor.stop().await;
+        assert!(!third.is_alive());
         assert_eq!(remembered().unwrap().process, None);
     }
 }
