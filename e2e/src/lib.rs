@@ -5,6 +5,8 @@
 //! at its end, also when it fails. They run one after the other: two banks on two cores
 //! would only measure each other.
 
+pub mod log;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
