@@ -14,6 +14,7 @@ use crate::kafka::{Counters, Kafka};
 use crate::letters::Letters;
 use crate::reading::{LANES, Read, Reading, View, read_letters};
 use crate::registry::Registry;
+use crate::replay::{decisions, replay};
 use crate::report::CannotCheck;
 use crate::rows::{read_books, read_model, resolve};
 use crate::spill::{BUCKETS, Writer, Written, for_each_sorted};
@@ -62,8 +63,9 @@ pub(crate) async fn audit(
     let (judged, counters) =
         judge(gathered.facts, &cut, options, directory, progress, counters).await?;
     tally.add(judged.tally);
-    stand.look_again(sources, &mut tally).await?;
     let registry = gathered.registry;
+    tally.add(decide_again(&cut, options, &kafka, &registry, progress).await?);
+    stand.look_again(sources, &mut tally).await?;
     let memory = options.schema_memory.clone();
     let tally = beside(move || {
         registry.judge(memory.as_deref(), &mut tally)?;
@@ -80,8 +82,34 @@ pub(crate) async fn audit(
     })
 }
 
+/// The reference model's judgement.
+async fn decide_again(
+    cut: &Cut,
+    options: &Options,
+    kafka: &Kafka,
+    registry: &Arc<Registry>,
+    progress: OnProgress<'_>,
+) -> Result<Tally, CannotCheck> {
+    let commands = cut.decided.values().sum::<i64>();
+    let commands = u64::try_from(commands).unwrap_or_default();
+    if commands > options.replay_max {
+        let mut tally = Tally::default();
+        let why = format!("more than {} commands", options.replay_max);
+        tally.not_asked(Name::E3, &why);
+        return Ok(tally);
+    }
+    progress(&Progress {
+        what: "deciding everything again".to_owned(),
+        done: 0,
+        total: commands,
+    });
+    let decisions = decisions(cut).await?;
+    let view = View::of(cut);
+    let (kafka, registry) = (kafka.clone(), Arc::clone(registry));
+    beside(move || replay(decisions, &kafka, &registry, &view)).await
+}
+
 fn finish(mut tally: Tally, cut: &Cut, options: &Options, inversions: u64) -> Tally {
-    tally.not_checked(Name::E3, "the reference model is not joined yet");
     if cut.is_read_model_behind {
         tally.not_checked(Name::D4, "the projection did not catch up within the wait");
     }

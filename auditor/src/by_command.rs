@@ -336,6 +336,12 @@ impl<'a> ByCommand<'a> {
             return;
         }
         for answered in &group.answered {
+            let token = group.opened.first().map(|it| it.token);
+            self.tally.check(
+                Name::B2,
+                token.is_none_or(|it| it == answered.token),
+                || format!("{}: another token than creation {id} gave", answered.at),
+            );
             let number = group.opened.first().map(|it| it.account);
             self.tally
                 .check(Name::A7, number == Some(answered.account), || {

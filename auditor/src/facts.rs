@@ -149,6 +149,16 @@ impl Place {
     };
 }
 
+impl Place {
+    /// The topic's name without prefix.
+    pub(crate) fn name(self) -> &'static str {
+        TOPICS
+            .get(usize::from(self.topic))
+            .copied()
+            .unwrap_or("nowhere")
+    }
+}
+
 impl Column for Place {
     fn pack(&self, to: &mut Packer) {
         self.topic.pack(to);
@@ -345,7 +355,7 @@ fact! {
         account: Party,
         is_key_right: bool,
         is_late: bool,
-        is_form_right: bool,
+        token: u64,
     }
 }
 

@@ -260,6 +260,50 @@ pub const INVARIANTS: [Invariant; 39] = [
     ),
 ];
 
+/// In front of the list in `docs/invariants.md`.
+const PREFACE: &str = "\
+# Invariants
+
+What must be so in the Bank at any moment, and by which question the auditor judges it.
+This page is written by `target/release/auditor --list`; a test compares it with the code.
+
+`cargo bank audit` judges the bank that runs; `--json` is for programs, `--follow` goes on and serves `/status` and `/metrics`.
+It ends with 0 when everything holds, 1 when something is violated, 2 when something could not be checked, which is never shown as holding.
+
+Nothing is stopped for an audit.
+The handler's offsets move in the transaction that does what the records before them ask for, so a snapshot of its books names the exact end of the commands it has dealt with; what it has sent is bounded by the ends of the topics before and after the snapshot, and by the debts noted in it.
+The same holds of the read model.
+The identity of a change is (IBAN, version).
+
+The auditor shares no reading of records, IBANs or money with the services: its Avro reader, its IBAN check, its hash of keys and its SQL are its own, and the rules are judged again by `reference-model/`.
+`auditor/tests/corruptions/` makes one thing wrong in a copy of a healthy bank, again and again, and each is found by the invariant it belongs to.
+
+| name | what must be so | how it is judged |
+|---|---|---|
+";
+
+/// What these questions cannot see; behind the list.
+const LIMITS: &str = "
+## What is not judged
+
+- C4 is counted, and a violation only with `--strict-order`: where several handlers live, or a debt was taken over, first copies may stand out of order. Readers order by (IBAN, version).
+- `balance limit exceeded` and `to is not known at this bank` depend on the payee at a moment that no record tells; B4 checks only that they are possible. E3 decides them again.
+- E3 keeps every command in memory, so runs of more than 100,000 commands (`--replay-max`) are not decided again; the report says so.
+- B6, B7, D5, D6 and D7 are judged by what clients recorded (`--history-file`), and not asked without it.
+- A6 counts changed rows since PostgreSQL last began its statistics: after a crash of the server it begins again.
+- A token is kept by nobody in plain text: that an answer tells the right one is judged by its digest, except the company's, which may be replaced.
+- Offsets that went back between two audits are seen only within one (the second look at its end).
+";
+
+/// `docs/invariants.md`.
+#[must_use]
+pub fn document() -> String {
+    let lines = INVARIANTS
+        .iter()
+        .map(|it| format!("| {} | {} | {} |\n", it.name, it.what, it.query));
+    format!("{PREFACE}{}{LIMITS}", lines.collect::<String>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,5 +318,14 @@ mod tests {
             assert_eq!(format!("{name:?}"), INVARIANTS[name as usize].name);
         }
         assert_eq!(Name::F10 as usize + 1, INVARIANTS.len());
+    }
+
+    #[test]
+    fn given_the_page_about_invariants_when_compared_then_it_is_this_list() {
+        let page = include_str!("../../docs/invariants.md");
+        assert!(
+            page == document(),
+            "write it again: auditor --list > docs/invariants.md"
+        );
     }
 }

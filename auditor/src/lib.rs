@@ -9,24 +9,29 @@
 //! way from one to the other); `cut` (what belongs together while the bank goes on);
 //! `reading`, `rows` and `clients` turn records, rows and what clients saw into `facts`;
 //! `spill` sorts these in little memory; `letters`, `by_command` and `by_account` judge
-//! them. Tools: `avro`, `records`, `registry`, `kafka`, `database`, `iban`, [`history`].
+//! them, and `replay` asks the reference model. Tools: `avro`, `records`, `registry`, `kafka`, `database`, `iban`, [`history`]. [`program`] prints, [`follow`]
+//! goes on and tells.
 
 mod audit;
 mod avro;
 mod by_account;
 mod by_command;
 mod clients;
+mod config;
 mod cut;
 mod database;
 mod facts;
+pub mod follow;
 pub mod history;
 mod iban;
 pub mod invariants;
 mod kafka;
 mod letters;
+pub mod program;
 mod reading;
 mod records;
 mod registry;
+mod replay;
 pub mod report;
 mod rows;
 mod spill;
@@ -35,6 +40,7 @@ mod tally;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use config::Config;
 pub use report::{CannotCheck, Finding, Report, State, Verdict};
 
 /// What is looked at.
@@ -67,7 +73,13 @@ pub struct Options {
     /// Whether first copies of changes must stand in the order of their versions, as they
     /// do while a single handler lives and no debt was taken over.
     pub is_order_strict: bool,
+    /// Runs of more commands are not decided again by the reference model, which keeps all
+    /// of them in memory: about 1 KiB each.
+    pub replay_max: u64,
 }
+
+/// See [`Options::replay_max`].
+pub const REPLAY_MAX: u64 = 100_000;
 
 impl Default for Options {
     fn default() -> Options {
@@ -76,6 +88,7 @@ impl Default for Options {
             scratch: None,
             schema_memory: None,
             is_order_strict: false,
+            replay_max: REPLAY_MAX,
         }
     }
 }

@@ -410,7 +410,10 @@ impl Sink<'_> {
             account,
             is_key_right,
             is_late: self.cut.is_late(at),
-            is_form_right: true,
+            token: match record {
+                Record::Created { token, .. } => digest(token.as_bytes()),
+                _ => 0,
+            },
         })
     }
 }

@@ -1,0 +1,487 @@
+//! A small bank that has lived through everything there is, and was stopped.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use auditor::history::{Event, Operation, Phase};
+use auditor::{Options, Report, Sources, audit};
+use clap::Parser;
+use command_handler::keys::HandlerKey;
+use local_cluster::Endpoints;
+use local_cluster::testing::{self, TestDatabase};
+use tokio_postgres::NoTls;
+use tokio_util::sync::CancellationToken;
+use topology::kafka::{GroupProtocol, KafkaConfig};
+use topology::producer::{Outgoing, Producer};
+use topology::records::{AccountType, ConfirmAccountCreation, ConfirmMoneyTransfer};
+use topology::{CASH, COMPANY_IBAN, Cents, Codec, CommandId, Record, Token, Topic};
+
+use crate::copy::remove_topics;
+use crate::log::Log;
+
+const HANDLER_KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
+const COMPANY_TOKEN: &str = "2222222222222222222222222222222222222222222222222222222222222222";
+/// The bank has dealt with everything by then.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Nobody works on what a copy leaves undone.
+const NO_WAIT: Duration = Duration::ZERO;
+const WRITTEN: [Topic; 5] = [
+    Topic::ConfirmAccountCreation,
+    Topic::ConfirmMoneyTransfer,
+    Topic::AccountCreationFeedback,
+    Topic::MoneyTransferFeedback,
+    Topic::BalanceChanged,
+];
+
+/// The bank, its log, and databases that others are made from.
+pub(crate) struct Healthy {
+    pub(crate) cluster: Endpoints,
+    pub(crate) prefix: String,
+    pub(crate) codec: Codec,
+    pub(crate) log: Log,
+    pub(crate) history: Vec<Event>,
+    books: TestDatabase,
+    read_model: TestDatabase,
+    /// Nobody is ever connected to these, so that they can be copied at any time.
+    pub(crate) books_template: String,
+    pub(crate) read_model_template: String,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+/// Somebody with an account.
+#[derive(Clone)]
+struct Customer {
+    iban: String,
+    token: String,
+}
+
+/// Everything the bank is asked for.
+struct Asking {
+    kafka: KafkaConfig,
+    codec: Codec,
+    producer: Producer,
+    customers: Vec<Customer>,
+    next: u8,
+    sent: Vec<ConfirmMoneyTransfer>,
+}
+
+impl Asking {
+    fn id(&mut self) -> CommandId {
+        self.next += 1;
+        let mut bytes = [0xa0; 16];
+        bytes[8..].fill(self.next);
+        CommandId::from_bytes(bytes)
+    }
+
+    async fn send_bytes(&self, topic: Topic, key: &str, value: &[u8]) {
+        let outgoing = Outgoing {
+            topic,
+            key: key.as_bytes(),
+            value: Some(value),
+            headers: &[],
+        };
+        let delivery = self.producer.send(outgoing).await.unwrap();
+        delivery.wait().await.unwrap();
+    }
+
+    async fn newcomer(&mut self, key: &HandlerKey) -> CommandId {
+        let id = self.id();
+        let record = Record::ConfirmAccountCreation(ConfirmAccountCreation {
+            id,
+            account_type: AccountType::Manual,
+        });
+        let value = self
+            .codec
+            .encode(Topic::ConfirmAccountCreation, &record)
+            .unwrap();
+        self.send_bytes(Topic::ConfirmAccountCreation, &id.to_string(), &value)
+            .await;
+        self.customers.push(Customer {
+            iban: key.iban_candidates(id)[0].to_string(),
+            token: key.token(id),
+        });
+        id
+    }
+
+    async fn transfer(&mut self, from: &str, to: &str, cents: i64) {
+        let token = match self.customers.iter().find(|it| it.iban == from) {
+            Some(customer) => customer.token.clone(),
+            None if from == COMPANY_IBAN => COMPANY_TOKEN.to_owned(),
+            None => "nothing".to_owned(),
+        };
+        self.transfer_with(&token, from, to, cents, "for the test")
+            .await;
+    }
+
+    async fn transfer_with(&mut self, token: &str, from: &str, to: &str, cents: i64, what: &str) {
+        let transfer = ConfirmMoneyTransfer {
+            id: self.id(),
+            token: Token::new(token.to_owned()),
+            amount: Cents(cents),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            description: what.to_owned(),
+        };
+        self.again(&transfer).await;
+        self.sent.push(transfer);
+    }
+
+    async fn again(&self, transfer: &ConfirmMoneyTransfer) {
+        let key = if transfer.from == CASH {
+            &transfer.to
+        } else {
+            &transfer.from
+        };
+        let record = Record::ConfirmMoneyTransfer(transfer.clone());
+        let value = self
+            .codec
+            .encode(Topic::ConfirmMoneyTransfer, &record)
+            .unwrap();
+        self.send_bytes(Topic::ConfirmMoneyTransfer, key, &value)
+            .await;
+    }
+
+    /// Money back and forth, every kind of no, repeats, reused ids and no records at all.
+    async fn everything(&mut self) {
+        let [one, two, three, four] = [0, 1, 2, 3].map(|it| self.customers[it].iban.clone());
+        for round in 1..=4 {
+            self.transfer(COMPANY_IBAN, &one, 10_000 * round).await;
+            self.transfer(&one, &two, 500 + round).await;
+            self.transfer(&two, &one, 20 + round).await;
+            self.transfer(CASH, &three, 700).await;
+            self.transfer(&three, "Shop on the corner", 10).await;
+            self.transfer(&one, "DE89 3704 0044 0532 0130 00", 77).await;
+        }
+        self.transfer(&four, &one, 30_000).await;
+        self.transfer(&four, &one, 30_000).await;
+        self.transfer(&four, &two, 1).await;
+        self.transfer_with("wrong", &one, &two, 5, "").await;
+        self.transfer(&one, "NL66OPEN0000000001", 5).await;
+        self.transfer(&one, &testing_iban(), 5).await;
+        self.transfer(CASH, "nobody here", 5).await;
+        self.transfer(&one, &two, 0).await;
+        self.transfer(&one, &one, 5).await;
+        self.transfer("nobody", &one, 5).await;
+        self.transfer_with("x", &one, &two, 5, "two\nlines").await;
+        let repeated = self.sent[1].clone();
+        self.again(&repeated).await;
+        let reused = ConfirmMoneyTransfer {
+            amount: Cents(9),
+            ..self.sent[2].clone()
+        };
+        self.again(&reused).await;
+        self.send_bytes(Topic::ConfirmMoneyTransfer, &one, b"no record")
+            .await;
+        self.send_bytes(
+            Topic::ConfirmAccountCreation,
+            "x",
+            &[0, 0xff, 0xff, 0xff, 0xfe, 1],
+        )
+        .await;
+        self.transfer(&two, &three, 3).await;
+        // One more of each kind that stands last, for what is cut off there.
+        self.transfer(&three, &two, 2).await;
+    }
+}
+
+/// An account of ours that nobody has.
+fn testing_iban() -> String {
+    topology::Iban::of_our_bank(987_654_321).to_string()
+}
+
+impl Healthy {
+    /// Starts handler and gateway, has them do everything, stops them.
+    pub(crate) async fn record() -> Healthy {
+        let cluster = tokio::task::spawn_blocking(testing::shared_cluster)
+            .await
+            .unwrap();
+        let prefix = testing::unique_prefix("audited");
+        let folder = tempfile::tempdir().unwrap();
+        let books = testing::create_database(cluster, "audited_books")
+            .await
+            .unwrap();
+        let read_model = testing::create_database(cluster, "audited_model")
+            .await
+            .unwrap();
+        let arguments = testing::synchronizer_arguments(cluster, &prefix, &books, &read_model);
+        synchronizer::apply(&synchronizer::Config::try_parse_from(arguments).unwrap())
+            .await
+            .unwrap();
+        let stop = CancellationToken::new();
+        let services = start(cluster, &prefix, &books, &read_model, folder.path(), &stop);
+
+        let kafka = KafkaConfig {
+            brokers: cluster.kafka_brokers.clone(),
+            group_protocol: GroupProtocol::Consumer,
+            topic_prefix: prefix.clone(),
+        };
+        let connect = || Codec::connect(&cluster.schema_registry_url, &kafka.topics(), &WRITTEN);
+        let key = HandlerKey::new(HANDLER_KEY);
+        let mut asking = Asking {
+            codec: connect().await,
+            producer: Producer::new(&kafka, "test").unwrap(),
+            kafka: kafka.clone(),
+            customers: Vec::new(),
+            next: 0,
+            sent: Vec::new(),
+        };
+        for _ in 0..5 {
+            asking.newcomer(&key).await;
+        }
+        let sources = sources(cluster, &prefix, &books.url, &read_model.url);
+        wait_until_quiet(&sources).await;
+        asking.everything().await;
+        wait_until_quiet(&sources).await;
+        stop.cancel();
+        services.await;
+
+        let history = tell(&books.url, &asking).await;
+        let log = Log::read(&asking.kafka, &asking.codec).await;
+        let mut healthy = Healthy {
+            cluster: cluster.clone(),
+            prefix,
+            codec: connect().await,
+            log,
+            history,
+            books,
+            read_model,
+            books_template: String::new(),
+            read_model_template: String::new(),
+            folder,
+        };
+        healthy.books_template = healthy.copy_database(&healthy.books.name, "books").await;
+        healthy.read_model_template = healthy
+            .copy_database(&healthy.read_model.name, "model")
+            .await;
+        healthy
+    }
+
+    /// The bank as it is, judged by somebody who may only read.
+    pub(crate) async fn audit_as_reader(&self) -> Report {
+        let role = format!("{}_reader", self.books.name);
+        let statement =
+            format!("create role {role} login password 'test' in role pg_read_all_data");
+        self.administrate("postgres", &statement).await;
+        let server = &self.cluster.postgres;
+        let mut sources = self.sources();
+        sources.handler_database_url = server.url(&role, "test", &self.books.name);
+        sources.gateway_database_url = server.url(&role, "test", &self.read_model.name);
+        sources.history = Some(self.write_history("healthy", &self.history));
+        let report = audit(&sources, &self.options("healthy"), &|_| ())
+            .await
+            .unwrap();
+        self.administrate("postgres", &format!("drop role {role}"))
+            .await;
+        report
+    }
+
+    /// The topics and databases of the bank itself.
+    pub(crate) fn sources(&self) -> Sources {
+        sources(
+            &self.cluster,
+            &self.prefix,
+            &self.books.url,
+            &self.read_model.url,
+        )
+    }
+
+    pub(crate) fn options(&self, name: &str) -> Options {
+        Options {
+            wait: NO_WAIT,
+            schema_memory: Some(self.folder.path().join(format!("{name}.schemas"))),
+            is_order_strict: true,
+            ..Options::default()
+        }
+    }
+
+    pub(crate) fn write_history(&self, name: &str, events: &[Event]) -> PathBuf {
+        let path = self.folder.path().join(format!("{name}.history"));
+        let lines = events
+            .iter()
+            .map(|it| serde_json::to_string(it).unwrap() + "\n");
+        std::fs::write(&path, lines.collect::<String>()).unwrap();
+        path
+    }
+
+    pub(crate) fn administrator_url(&self, database: &str) -> String {
+        let server = &self.cluster.postgres;
+        server.url(&server.administrator, &server.password, database)
+    }
+
+    pub(crate) async fn administrate(&self, database: &str, statements: &str) {
+        let url = self.administrator_url(database);
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client
+            .batch_execute(statements)
+            .await
+            .unwrap_or_else(|error| {
+                panic!("{statements}: {error:?}");
+            });
+        drop(client);
+        // Only when it is closed have the statistics of the session arrived.
+        connection.await.unwrap().unwrap();
+    }
+
+    /// A new database with everything that is in another one.
+    pub(crate) async fn copy_database(&self, from: &str, purpose: &str) -> String {
+        let name = testing::unique_prefix(purpose).replace('-', "_");
+        let statement = format!("create database {name} template {from}");
+        self.administrate("postgres", &statement).await;
+        name
+    }
+
+    pub(crate) async fn drop_database(&self, name: &str) {
+        let statement = format!("drop database if exists {name} with (force)");
+        self.administrate("postgres", &statement).await;
+    }
+
+    pub(crate) async fn end(self) {
+        for name in [&self.books_template, &self.read_model_template] {
+            self.drop_database(name).await;
+        }
+        for database in [&self.books, &self.read_model] {
+            testing::drop_database(&self.cluster, database)
+                .await
+                .unwrap();
+        }
+        remove_topics(&self.cluster.kafka_brokers, &self.prefix).await;
+    }
+}
+
+fn sources(cluster: &Endpoints, prefix: &str, books: &str, read_model: &str) -> Sources {
+    Sources {
+        kafka_brokers: cluster.kafka_brokers.clone(),
+        topic_prefix: prefix.to_owned(),
+        schema_registry_url: cluster.schema_registry_url.clone(),
+        handler_database_url: books.to_owned(),
+        gateway_database_url: read_model.to_owned(),
+        history: None,
+    }
+}
+
+async fn wait_until_quiet(sources: &Sources) {
+    let options = Options {
+        wait: PATIENCE,
+        ..Options::default()
+    };
+    let report = audit(sources, &options, &|_| ()).await.unwrap();
+    assert!(report.violated().is_empty(), "{}", report.table());
+}
+
+/// Runs a handler and a gateway until they are told to stop.
+fn start(
+    cluster: &Endpoints,
+    prefix: &str,
+    books: &TestDatabase,
+    read_model: &TestDatabase,
+    folder: &std::path::Path,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    for (name, secret) in [
+        ("handler.key", HANDLER_KEY),
+        ("company.token", COMPANY_TOKEN),
+    ] {
+        std::fs::write(folder.join(name), secret).unwrap();
+    }
+    let file = |name: &str| folder.join(name).display().to_string();
+    let clients = testing::client_arguments(cluster, prefix);
+    let arguments = |name: &str, own: &[(&str, String)]| -> Vec<String> {
+        let own = own
+            .iter()
+            .flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()]);
+        std::iter::once(name.to_owned())
+            .chain(clients.clone())
+            .chain(own)
+            .collect()
+    };
+    let handler = command_handler::Config::try_parse_from(arguments(
+        "command-handler",
+        &[
+            ("--database-url", books.url.clone()),
+            ("--handler-key-file", file("handler.key")),
+            ("--company-token-file", file("company.token")),
+        ],
+    ));
+    let gateway = graphql_endpoint::Config::try_parse_from(arguments(
+        "graphql-endpoint",
+        &[
+            ("--database-url", read_model.url.clone()),
+            ("--token-key-file", file("handler.key")),
+            ("--listen-address", testing::free_address()),
+        ],
+    ));
+    let handler = tokio::spawn(command_handler::run(handler.unwrap(), stop.clone()));
+    let gateway = tokio::spawn(graphql_endpoint::run(gateway.unwrap(), stop.clone()));
+    async {
+        handler.await.unwrap().unwrap();
+        gateway.await.unwrap().unwrap();
+    }
+}
+
+/// What honest clients would have recorded: all asked first, then all were answered; one
+/// follows the first customer, one reads, and one is kept out.
+async fn tell(books: &str, asking: &Asking) -> Vec<Event> {
+    let (client, connection) = tokio_postgres::connect(books, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let mut events = Vec::new();
+    let mut now = 0;
+    let mut add = |phase, operation, reason| {
+        now += 1_000;
+        events.push(Event {
+            client: "one".to_owned(),
+            phase,
+            operation,
+            reason,
+            wall_clock_us: now,
+            monotonic_ns: now,
+        });
+    };
+    let operation = |it: &ConfirmMoneyTransfer| Operation::Transfer {
+        command_id: it.id.0,
+        from: it.from.clone(),
+        to: it.to.clone(),
+        amount_cents: it.amount.0,
+    };
+    for transfer in &asking.sent {
+        add(Phase::Invoke, operation(transfer), None);
+    }
+    for transfer in &asking.sent {
+        let question = "select rejection from outcome where command_id = $1";
+        let row = client.query_one(question, &[&transfer.id.0]).await.unwrap();
+        let reason: Option<String> = row.get(0);
+        let phase = if reason.is_some() {
+            Phase::Fail
+        } else {
+            Phase::Ok
+        };
+        add(phase, operation(transfer), reason);
+    }
+    let iban = &asking.customers[0].iban;
+    let question = "select version from account where iban = $1";
+    let last: i64 = client.query_one(question, &[iban]).await.unwrap().get(0);
+    let subscribe = |subscription, is_permitted| Operation::Subscribe {
+        iban: iban.clone(),
+        subscription,
+        after_version: 0,
+        is_permitted,
+    };
+    add(Phase::Invoke, subscribe(1, true), None);
+    add(Phase::Invoke, subscribe(2, false), None);
+    for version in 1..=last {
+        let receive = Operation::Receive {
+            iban: iban.clone(),
+            subscription: 1,
+            version,
+        };
+        add(Phase::Ok, receive, None);
+        let read = Operation::Read {
+            iban: iban.clone(),
+            version: Some(version),
+            gateway: "one".to_owned(),
+        };
+        add(Phase::Ok, read, None);
+    }
+    add(Phase::Ok, subscribe(1, true), None);
+    events
+}
