@@ -83,6 +83,10 @@ pub(crate) fn services(
                     workspace.site().display().to_string(),
                 )
                 .variable("BANK_TOKEN_KEY_FILE", secret("token.key")?)
+                .variable(
+                    "BANK_HEARTBEAT_ADDRESS",
+                    operations_address(cluster, HEARTBEAT),
+                )
                 .variable("BANK_DEMO_MODE", "true"),
             "command-generator" => {
                 program.variable("BANK_COMPANY_TOKEN_FILE", secret("company.token")?)

@@ -7,6 +7,7 @@ use topology::service::chain;
 use tracing::error;
 
 use crate::error::Error;
+use crate::steps::Interrupted;
 
 /// The codes a client may meet, as in `extensions.code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,17 @@ impl Refusal {
         Refusal::new(Code::Validation, message)
     }
 
+    /// Our fault: the client gets a number, the log what happened.
+    #[must_use]
+    pub fn internal(error: &dyn std::error::Error) -> Refusal {
+        let correlation = uuid::Uuid::new_v4();
+        error!(%correlation, error = chain(error), "request failed");
+        Refusal::new(
+            Code::Internal,
+            format!("something went wrong here; tell us this number: {correlation}"),
+        )
+    }
+
     /// Too many tries; come back after this time.
     #[must_use]
     pub fn rate_limited(retry_after: Duration) -> Refusal {
@@ -110,12 +122,13 @@ impl From<Error> for Refusal {
         if let Error::DatabaseAway(_) = error {
             return Refusal::new(Code::Unavailable, "the database is away; try again soon");
         }
-        let correlation = uuid::Uuid::new_v4();
-        error!(%correlation, error = chain(&error), "request failed");
-        Refusal::new(
-            Code::Internal,
-            format!("something went wrong here; tell us this number: {correlation}"),
-        )
+        Refusal::internal(&error)
+    }
+}
+
+impl From<Interrupted> for Refusal {
+    fn from(interrupted: Interrupted) -> Refusal {
+        Error::from(interrupted).into()
     }
 }
 

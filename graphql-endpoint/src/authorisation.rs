@@ -14,6 +14,8 @@ pub enum Seen<'a> {
     AllAccounts,
     /// The viewer's own commands.
     OwnCommands,
+    /// How fast the simulated public is, and the knob for it.
+    Load,
 }
 
 /// Whether it may be seen.
@@ -26,13 +28,13 @@ pub fn may_see(viewer: Option<&Viewer>, seen: Seen<'_>, demo_mode: bool) -> Resu
         (Seen::Account(iban), Some(viewer)) => {
             viewer.role == Role::Employee || viewer.iban.as_deref() == Some(iban)
         }
-        (Seen::AllAccounts, Some(viewer)) => viewer.role == Role::Employee,
+        (Seen::AllAccounts | Seen::Load, Some(viewer)) => viewer.role == Role::Employee,
         (Seen::OwnCommands, Some(_)) => true,
         (_, None) => false,
     };
     match (allowed, viewer) {
         (true, _) => Ok(()),
-        (false, Some(_)) => Err(Refusal::new(Code::Forbidden, "you may not see this")),
+        (false, Some(_)) => Err(Refusal::new(Code::Forbidden, "you may not see or do this")),
         (false, None) => Err(sign_in_first()),
     }
 }
@@ -90,6 +92,7 @@ mod tests {
             (Seen::Account(COMPANY_IBAN), true, [ok, ok, ok, ok]),
             (Seen::AllAccounts, false, [who, no, no, ok]),
             (Seen::AllAccounts, true, [who, no, no, ok]),
+            (Seen::Load, true, [who, no, no, ok]),
             (Seen::OwnCommands, false, [who, ok, ok, ok]),
             (Seen::OwnCommands, true, [who, ok, ok, ok]),
         ] {

@@ -13,6 +13,7 @@ use topology::{Codec, CommandId, Record, Topic};
 use crate::answer::{Code, Refusal};
 use crate::error::Error;
 use crate::live::waiters::{Outcome, Waiters};
+use crate::steps::{Step, Steps};
 use crate::store::commands::CommandState;
 
 /// How long a request waits for its outcome; then the answer is "pending".
@@ -26,17 +27,24 @@ pub struct Commands {
     codec: OnceLock<Arc<Codec>>,
     waiters: Arc<Waiters>,
     broken: mpsc::Sender<Error>,
+    steps: Steps,
 }
 
 impl Commands {
     /// Through this producer; a producer that is broken for good is reported to `broken`.
     #[must_use]
-    pub fn new(producer: Producer, waiters: Arc<Waiters>, broken: mpsc::Sender<Error>) -> Commands {
+    pub fn new(
+        producer: Producer,
+        waiters: Arc<Waiters>,
+        broken: mpsc::Sender<Error>,
+        steps: Steps,
+    ) -> Commands {
         Commands {
             producer,
             codec: OnceLock::new(),
             waiters,
             broken,
+            steps,
         }
     }
 
@@ -143,15 +151,19 @@ impl Commands {
                     headers: &[],
                 })
                 .await?;
+            self.steps.pass(Step::HandedOver)?;
             let undelivered = async {
                 match delivery.wait().await {
-                    Ok(()) => std::future::pending().await,
-                    Err(error) => error,
+                    Ok(()) => match self.steps.pass(Step::Acknowledged) {
+                        Ok(()) => std::future::pending().await,
+                        Err(interrupted) => interrupted.into(),
+                    },
+                    Err(error) => Error::from(error),
                 }
             };
             tokio::select! {
                 outcome = waiter.outcome() => Ok(outcome),
-                error = undelivered => Err(Error::from(error)),
+                error = undelivered => Err(error),
             }
         };
         match timeout_at(deadline, asked).await {

@@ -7,7 +7,9 @@ use topology::Token;
 use topology::config::{CommonConfig, parse_database_url, read_secret_file};
 use topology::service::ServiceConfig;
 
+use crate::http::SOCKETS_MAX;
 use crate::identity::token_vault::TokenKey;
+use crate::limits::SOCKETS_PER_ADDRESS;
 
 /// The flag that prints the API's schema and ends.
 pub const PRINT_SCHEMA: &str = "--print-schema";
@@ -40,6 +42,28 @@ pub struct Config {
     /// File with the key that encrypts account tokens at rest: 64 hexadecimal characters.
     #[arg(long, env = "BANK_TOKEN_KEY_FILE", value_parser = read_token_key)]
     pub token_key_file: TokenKey,
+
+    /// Names under which a browser may reach us, beside addresses of machines.
+    #[arg(
+        long,
+        env = "BANK_HOST_NAMES",
+        value_delimiter = ',',
+        default_value = "localhost"
+    )]
+    pub host_names: Vec<String>,
+
+    /// Where the pace-maker tells how it is, and takes another rate.
+    #[arg(long, env = "BANK_HEARTBEAT_ADDRESS")]
+    pub heartbeat_address: Option<SocketAddr>,
+
+    /// WebSockets that one address may have open.
+    #[arg(
+        long,
+        env = "BANK_SOCKETS_PER_ADDRESS",
+        default_value_t = SOCKETS_PER_ADDRESS as u64,
+        value_parser = clap::value_parser!(u64).range(1..=SOCKETS_MAX as u64)
+    )]
+    pub sockets_per_address: u64,
 
     /// Demo users with visible passwords, and a public company account.
     #[arg(

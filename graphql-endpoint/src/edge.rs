@@ -6,19 +6,24 @@ use topology::money::TRANSFER_MAX;
 use topology::{CASH, Cents, CommandId, Iban};
 
 use crate::answer::Refusal;
+use crate::identity::passwords::Password;
 
 /// Characters of a payee or a description.
 pub const TEXT_CHARACTERS_MAX: usize = 140;
+/// Characters of the longest IBAN.
+const IBAN_CHARACTERS_MAX: usize = 34;
 /// Characters of a password.
 const PASSWORD_CHARACTERS_MAX: usize = 128;
 /// Least characters of a password.
 const PASSWORD_CHARACTERS_MIN: usize = 15;
 /// Least characters of a password where no money is real.
 const PASSWORD_CHARACTERS_MIN_DEMO: usize = 8;
+/// Characters of a password that must differ from each other: fewer are guessed at once.
+const PASSWORD_DISTINCT_MIN: usize = 5;
 /// Digits of the longest amount in cents.
 const AMOUNT_DIGITS_MAX: usize = 19;
 /// Most rows of a page.
-const PAGE_MAX: i32 = 100;
+pub const PAGE_MAX: i32 = 100;
 
 /// Cents from digits with an optional minus; nothing else is an amount.
 #[must_use]
@@ -92,7 +97,7 @@ pub fn payee(text: &str) -> Result<String, Refusal> {
         )),
         Err(IbanError::Shape) => {
             let normal = normalise(text);
-            if is_written_like_ours(&normal) || has_iban_shape(&normal) {
+            if is_written_like_ours(&normal) || has_iban_shape(&normal) || is_too_long(&normal) {
                 return Err(Refusal::validation(
                     "this is not a valid IBAN; check the digits",
                 ));
@@ -100,6 +105,15 @@ pub fn payee(text: &str) -> Result<String, Refusal> {
             Ok(text.to_owned())
         }
     }
+}
+
+/// Whether it is written like an IBAN, but for its length.
+fn is_too_long(normal: &str) -> bool {
+    normal.len() > IBAN_CHARACTERS_MAX
+        && normal.bytes().all(|c| c.is_ascii_alphanumeric())
+        && normal
+            .get(..IBAN_CHARACTERS_MAX)
+            .is_some_and(has_iban_shape)
 }
 
 /// What a transfer is for.
@@ -137,6 +151,25 @@ pub fn new_password_length(characters: usize, demo_mode: bool) -> Result<(), Ref
             "a password has {least} to {PASSWORD_CHARACTERS_MAX} characters"
         )))
     }
+}
+
+/// Checks that a new password is not among the first that are guessed.
+///
+/// # Errors
+/// Words for who typed it.
+pub fn new_password(password: &Password, user_name: &str, demo_mode: bool) -> Result<(), Refusal> {
+    new_password_length(password.characters(), demo_mode)?;
+    if password.distinct_characters() < PASSWORD_DISTINCT_MIN {
+        return Err(Refusal::validation(format!(
+            "a password has at least {PASSWORD_DISTINCT_MIN} different characters"
+        )));
+    }
+    if password.contains_name(user_name) {
+        return Err(Refusal::validation(
+            "a password does not contain the user name",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a password can be anybody's at all.
@@ -219,6 +252,7 @@ mod tests {
             ("NL67OPEN0000000000", None),
             ("nl67 open 0000 0000 00", None),
             ("DE88370400440532013000", None),
+            ("DE893704004405320130000000000000000", None),
             ("cash", None),
             ("CASH", None),
             (" Cash ", None),
@@ -261,6 +295,25 @@ mod tests {
         ] {
             assert_eq!(new_password_length(characters, true).is_ok(), demo);
             assert_eq!(new_password_length(characters, false).is_ok(), live);
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_among_the_first_that_are_guessed() {
+        for (text, valid) in [
+            ("correct horse battery", true),
+            ("               ", false),
+            ("aaaaaaaaaaaaaaaaaaaa", false),
+            ("1212121212121212", false),
+            ("abcdabcdabcdabcd", false),
+            ("this is Ann.Bell's!", false),
+        ] {
+            let password = Password::new(text.to_owned());
+            assert_eq!(
+                new_password(&password, "ann.bell", false).is_ok(),
+                valid,
+                "{text}"
+            );
         }
     }
 

@@ -7,6 +7,8 @@ use topology::consumer::ConsumeError;
 use topology::producer::SendError;
 use topology::{DecodeError, EncodeError};
 
+use crate::steps::Interrupted;
+
 /// Any fault of the gateway or of what it stands on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -52,6 +54,12 @@ pub enum Error {
     /// A server ended.
     #[error("serving failed")]
     Serve(#[source] std::io::Error),
+    /// The topics could not be read for a trail.
+    #[error("a trail could not be read")]
+    Trail(#[from] KafkaError),
+    /// A test stops the gateway here.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// A part that must run for ever ended.
     #[error("{0} ended")]
     PartEnded(&'static str),

@@ -9,8 +9,12 @@ use tokio::sync::OnceCell;
 use crate::answer::Refusal;
 use crate::commands::Commands;
 use crate::identity::{Passwords, SessionToken, Throttle, TokenVault, Viewer};
+use crate::limits::Limits;
 use crate::live::hub::Hub;
+use crate::pace_maker::PaceMaker;
+use crate::steps::Steps;
 use crate::store::Store;
+use crate::trail::Trails;
 
 /// Wrong tries to log in, per user name and minute.
 pub const LOG_INS_PER_USER: u32 = 5;
@@ -31,6 +35,10 @@ pub struct Gateway {
     pub passwords: Passwords,
     /// Account tokens at rest.
     pub vault: Arc<TokenVault>,
+    /// How fast the simulated public is.
+    pub pace_maker: PaceMaker,
+    /// Commands on their way through the topics.
+    pub trails: Trails,
     /// Wrong tries by user name.
     pub log_ins_by_user: Throttle<String>,
     /// Wrong tries by address.
@@ -39,6 +47,12 @@ pub struct Gateway {
     pub sign_ups_by_address: Throttle<IpAddr>,
     /// Demo users, and a public company account.
     pub demo_mode: bool,
+    /// Names under which a browser may reach us, beside addresses of machines.
+    pub host_names: Vec<String>,
+    /// On connections.
+    pub limits: Limits,
+    /// Watched in tests only.
+    pub steps: Steps,
     /// When this process started.
     pub started_at: DateTime<Utc>,
 }

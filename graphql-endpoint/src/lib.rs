@@ -11,7 +11,7 @@
 //! Reading order: [`config`], [`facts`] (what a record means here), [`projection`] and
 //! [`store`] (the read model), [`live`] (waiters, subscribers, the order of replay and
 //! live), [`commands`], [`edge`] (parsing what comes in), [`identity`], [`sign_in`],
-//! [`payments`], [`authorisation`] (who may see what), [`graphql`], [`http`].
+//! [`payments`], [`trail`], [`authorisation`] (who may see what), [`graphql`], [`http`].
 
 pub mod config;
 
@@ -45,11 +45,19 @@ pub mod payments;
 
 pub mod sweeper;
 
+pub mod trail;
+
+pub mod pace_maker;
+
 pub mod demo;
 
 pub mod graphql;
 
 pub mod http;
+
+pub mod limits;
+
+pub mod steps;
 
 pub mod error;
 
@@ -67,11 +75,15 @@ use config::Config;
 use error::Error;
 use gateway::{Gateway, LOG_INS_PER_ADDRESS, LOG_INS_PER_USER, SIGN_UPS_PER_ADDRESS};
 use identity::{Passwords, Throttle, TokenVault};
+use limits::Limits;
 use live::Tail;
 use live::hub::Hub;
 use live::waiters::Waiters;
+use pace_maker::PaceMaker;
 use projection::Projection;
+use steps::Steps;
 use store::Store;
+use trail::Trails;
 
 /// The API's schema as text, as in `schema.graphql`.
 #[must_use]
@@ -85,6 +97,36 @@ pub fn schema_text() -> String {
 /// # Errors
 /// When it cannot go on.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
+    run_watched(config, stop, Steps::default()).await
+}
+
+/// The same, with somebody who is told of each step: for tests that stop the gateway
+/// between two of them.
+///
+/// # Errors
+/// As [`run`], and when a step fails because the watcher says so.
+pub async fn run_watched(
+    config: Config,
+    stop: CancellationToken,
+    steps: Steps,
+) -> Result<(), Error> {
+    let limits = Limits {
+        sockets_per_address: usize::try_from(config.sockets_per_address).unwrap_or(usize::MAX),
+        ..Limits::default()
+    };
+    run_within(config, stop, steps, limits).await
+}
+
+/// The same within other limits: for tests that cannot wait so long.
+///
+/// # Errors
+/// As [`run_watched`].
+pub async fn run_within(
+    config: Config,
+    stop: CancellationToken,
+    steps: Steps,
+    limits: Limits,
+) -> Result<(), Error> {
     let kafka = config.common.kafka.clone();
     let readiness = Readiness::waiting_for(&[
         "database",
@@ -93,7 +135,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         live::CONDITION,
         projection::CONDITION,
     ]);
-    let store = Store::new(&config.database_url);
+    let store = Store::new(&config.database_url, steps.clone());
     {
         let store = store.clone();
         readiness.check("database", move || store.is_up());
@@ -103,14 +145,24 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let (broken, mut breaks) = mpsc::channel(1);
     let vault = Arc::new(TokenVault::new(&config.token_key_file));
     let gateway = Arc::new(Gateway {
-        commands: commands::Commands::new(producer.clone(), Arc::clone(&waiters), broken),
+        commands: commands::Commands::new(
+            producer.clone(),
+            Arc::clone(&waiters),
+            broken,
+            steps.clone(),
+        ),
         hub: Arc::new(Hub::default()),
         passwords: Passwords::start()?,
         vault: Arc::clone(&vault),
+        pace_maker: PaceMaker::at(config.heartbeat_address),
+        trails: Trails::new(kafka.clone(), config.common.schema_registry_url.clone()),
         log_ins_by_user: Throttle::per_minute(LOG_INS_PER_USER),
         log_ins_by_address: Throttle::per_minute(LOG_INS_PER_ADDRESS),
         sign_ups_by_address: Throttle::per_minute(SIGN_UPS_PER_ADDRESS),
         demo_mode: config.demo_mode,
+        host_names: config.host_names,
+        limits,
+        steps,
         started_at: Utc::now(),
         store: store.clone(),
     });
@@ -126,10 +178,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
     }
     {
         let (readiness, stop) = (readiness.clone(), stop.clone());
-        let schema = graphql::schema(Arc::clone(&gateway));
+        let gateway = Arc::clone(&gateway);
         let (address, site) = (config.listen_address, config.site_directory.clone());
         parts.spawn(async move {
-            let served = http::serve(address, site.as_deref(), schema, readiness, stop).await;
+            let served = http::serve(address, site.as_deref(), gateway, readiness, stop).await;
             ("http", served)
         });
     }
@@ -197,17 +249,20 @@ async fn read_topics(
         codec = Codec::connect(&registry_url, &topics, &commands::WRITTEN) => Arc::new(codec),
     };
     gateway.commands.start(Arc::clone(&codec));
+    gateway.trails.start(Arc::clone(&codec));
     readiness.holds("schema_registry");
     let tail = Tail {
         codec: Arc::clone(&codec),
         hub: Arc::clone(&gateway.hub),
         waiters,
+        steps: gateway.steps.clone(),
     };
     let projection = Projection {
         store: gateway.store.clone(),
         codec,
         producer,
         vault: Arc::clone(&gateway.vault),
+        steps: gateway.steps.clone(),
     };
     tokio::try_join!(
         tail.run(&kafka, &readiness, stop.clone()),

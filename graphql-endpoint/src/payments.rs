@@ -9,6 +9,7 @@ use crate::commands::request_hash;
 use crate::edge;
 use crate::gateway::{Caller, Gateway};
 use crate::live::waiters::Outcome;
+use crate::steps::Step;
 use crate::store::commands::{Claim, CommandKind, CommandState};
 
 /// What a deposit is for, as its transaction shows it.
@@ -116,6 +117,7 @@ impl Gateway {
         transfer: ConfirmMoneyTransfer,
     ) -> Result<CommandState, Refusal> {
         self.commands.check()?;
+        self.steps.pass(Step::Validated)?;
         let request = request_hash(&[
             kind.as_str(),
             &payer.user_name,
@@ -144,8 +146,10 @@ impl Gateway {
             }
             Claim::New => {}
         }
+        self.steps.pass(Step::Claimed)?;
         // One account's commands keep their order: its IBAN is the key.
         let outcome = self.commands.transfer(&payer.iban, transfer).await?;
+        self.steps.pass(Step::OutcomeHeard)?;
         Ok(match outcome {
             None => CommandState::Pending,
             Some(Outcome::Confirmed) => CommandState::Confirmed,

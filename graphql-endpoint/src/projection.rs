@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use crate::error::Error;
 use crate::facts::{Fact, understand};
 use crate::identity::TokenVault;
+use crate::steps::{Step, Steps};
 use crate::store::Store;
 use crate::store::projection::{Applied, Assignment, Item};
 
@@ -47,11 +48,14 @@ pub struct Projection {
     pub producer: Producer,
     /// For the tokens of new accounts.
     pub vault: Arc<TokenVault>,
+    /// Watched in tests only.
+    pub steps: Steps,
 }
 
 struct StoredPositions {
     store: Store,
     assigned: Arc<AtomicBool>,
+    steps: Steps,
 }
 
 impl Positions for StoredPositions {
@@ -65,6 +69,7 @@ impl Positions for StoredPositions {
                 match self.store.take_partitions(&partitions).await {
                     Ok(positions) => {
                         backoff.succeeded();
+                        self.steps.pass(Step::PartitionsTaken)?;
                         self.assigned.store(true, Ordering::Relaxed);
                         return Ok(positions);
                     }
@@ -94,6 +99,7 @@ impl Projection {
             positions: Arc::new(StoredPositions {
                 store: self.store.clone(),
                 assigned: Arc::clone(&assigned),
+                steps: self.steps.clone(),
             }),
         };
         let mut consumer =
@@ -104,11 +110,13 @@ impl Projection {
                 () = stop.cancelled() => break,
                 batch = consumer.next() => batch?,
             };
+            self.steps.pass(Step::Polled)?;
             let fenced = tokio::select! {
                 // Not applied, so not moved: it is read again.
                 () = stop.cancelled() => break,
                 fenced = self.apply(kafka, &batch) => fenced?,
             };
+            self.steps.pass(Step::Committed)?;
             for consumed in &batch {
                 let (topic, partition) = (consumed.topic, consumed.partition);
                 if !fenced.contains(&(topic, partition, consumed.epoch)) {
@@ -119,6 +127,7 @@ impl Projection {
                 info!(?topic, partition, "another instance has taken a partition");
                 consumer.fenced(topic, partition, epoch);
             }
+            self.steps.pass(Step::Marked)?;
         }
         consumer.close().await;
         Ok(())
@@ -134,6 +143,7 @@ impl Projection {
         for consumed in batch {
             items.push(self.read(kafka, consumed).await?);
         }
+        self.steps.pass(Step::Understood)?;
         let mut backoff = Backoff::new("writing the read model");
         loop {
             match self.store.apply(&items).await {
@@ -229,6 +239,7 @@ impl Projection {
             .await?
             .wait()
             .await?;
+        self.steps.pass(Step::Buried)?;
         Ok(())
     }
 }

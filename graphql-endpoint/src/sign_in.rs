@@ -15,6 +15,7 @@ use crate::identity::passwords::{BUSY_RETRY_SECONDS, HashError, Password};
 use crate::identity::sessions::SESSION_HOURS;
 use crate::identity::{SessionToken, UserName, Viewer};
 use crate::live::waiters::Outcome;
+use crate::steps::Step;
 use crate::store::commands::CommandState;
 use crate::store::customers::{Customer, OpenedAccount, SignUp};
 
@@ -126,7 +127,7 @@ impl Gateway {
     ) -> Result<Opening, Refusal> {
         let command_id = edge::command_id(command_id)?;
         let name = UserName::parse_new(user_name).map_err(Refusal::validation)?;
-        edge::new_password_length(password.characters(), self.demo_mode)?;
+        edge::new_password(&password, name.as_str(), self.demo_mode)?;
         self.commands.check()?;
         self.sign_ups_by_address
             .begin(&caller.address, Instant::now())
@@ -172,7 +173,10 @@ impl Gateway {
             .sign_up(name.as_str(), &password_hash, command_id, &request)
             .await?;
         match outcome {
-            SignUp::New => Ok(self.store.customer(name.as_str()).await?),
+            SignUp::New => {
+                self.steps.pass(Step::SignedUp)?;
+                Ok(self.store.customer(name.as_str()).await?)
+            }
             SignUp::NameTaken => Ok(None),
             SignUp::IdTaken => Err(Refusal::new(
                 Code::Conflict,
@@ -201,12 +205,14 @@ impl Gateway {
                     token,
                     is_manual: true,
                 }) => {
+                    self.steps.pass(Step::AccountHeard)?;
                     let opened = OpenedAccount {
                         command_id: creation_id,
                         token_ciphertext: self.vault.seal(&iban, &token)?,
                         iban,
                     };
                     self.store.link_accounts(&[opened]).await?;
+                    self.steps.pass(Step::AccountLinked)?;
                 }
                 // Refused; or an account of the simulated public, or an outcome of another
                 // kind, whose id is not the customer's to use.

@@ -9,6 +9,7 @@ use tracing::{debug, info};
 
 use crate::error::Error;
 use crate::gateway::Gateway;
+use crate::steps::Step;
 
 /// Time between two looks at waiting customers.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -50,6 +51,9 @@ impl Gateway {
                 return Ok(());
             }
         };
+        if !late.is_empty() {
+            self.steps.pass(Step::LateTaken)?;
+        }
         for command_id in late {
             info!(%command_id, "asking for an account again");
             self.commands.send_account_creation(command_id).await?;

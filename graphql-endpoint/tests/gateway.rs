@@ -1,12 +1,13 @@
 //! The gateway against a real Kafka, registry and PostgreSQL.
 
+#[allow(dead_code, reason = "each test binary uses its own part of it")]
 mod support;
 
 use serde_json::{Value, json};
-use topology::records::{BalanceChanged, ChangeIdentity};
-use topology::{COMPANY_IBAN, Cents, CommandId, Record, Topic};
+use topology::records::BalanceChanged;
+use topology::{COMPANY_IBAN, CommandId, Record, Topic};
 
-use support::{Follower, Program, World, eventually};
+use support::{Follower, Program, World, change, eventually};
 
 const COMPANY: &str = "query ($iban: Iban!) {
     account(iban: $iban) { balance version }
@@ -19,21 +20,6 @@ const DEPOSIT: &str = "mutation ($id: CommandId!, $amount: Amount!) {
 const TRANSFER: &str = "mutation ($id: CommandId!, $to: String!, $amount: Amount!, $for: String!) {
     transfer(input: { commandId: $id, to: $to, amount: $amount, description: $for }) {
         __typename } }";
-
-fn change(version: i64) -> BalanceChanged {
-    BalanceChanged {
-        iban: COMPANY_IBAN.to_owned(),
-        new_balance: Cents(100 * version),
-        changed_by: Cents(100),
-        from_to: "cash".to_owned(),
-        description: format!("change {version}"),
-        change: Some(ChangeIdentity {
-            version,
-            command_id: CommandId::from_bytes([7; 16]),
-            occurred_at_us: 1_700_000_000_000_000 + version,
-        }),
-    }
-}
 
 fn code(answer: &Value) -> &str {
     answer["errors"][0]["extensions"]["code"]

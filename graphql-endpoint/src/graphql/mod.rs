@@ -12,6 +12,8 @@ pub mod scalars;
 
 mod subscription;
 
+pub mod trails;
+
 pub mod types;
 
 use std::sync::Arc;
@@ -27,18 +29,16 @@ use subscription::Subscription;
 /// The executable API.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
-/// Deepest nesting of a document; GraphiQL's introspection needs 13.
-pub const DEPTH_MAX: usize = 15;
-/// Fields, counted again for each place a fragment is used.
-pub const COMPLEXITY_MAX: usize = 500;
-/// Directives on one field.
-const DIRECTIVES_MAX: usize = 10;
+/// Deepest nesting the library walks; the guard has stricter limits.
+const DEPTH_MAX: usize = guard::INTROSPECTION.depth;
+/// Most complexity the library sums up; it counts rows of pages too.
+const COMPLEXITY_MAX: usize = guard::INTROSPECTION.fields;
 
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
     async_graphql::Schema::build(Query, Mutation, Subscription)
         .limit_depth(DEPTH_MAX)
         .limit_complexity(COMPLEXITY_MAX)
-        .limit_directives(DIRECTIVES_MAX)
+        .limit_directives(guard::DIRECTIVES_MAX)
 }
 
 /// The API on top of a gateway.
@@ -73,8 +73,18 @@ pub fn sdl() -> String {
 ///
 /// # Errors
 /// When the document is refused before anything runs.
-pub fn prepare(mut request: Request, caller: Caller) -> Result<(Request, guard::Checked), Refusal> {
+pub fn prepare(
+    mut request: Request,
+    caller: Caller,
+    gateway: &Gateway,
+) -> Result<(Request, guard::Checked), Refusal> {
     let checked = guard::check(&mut request)?;
+    if checked.is_introspection && !gateway.demo_mode {
+        return Err(Refusal::new(
+            Code::Forbidden,
+            "the schema is shown in demo mode only",
+        ));
+    }
     Ok((request.data(caller), checked))
 }
 

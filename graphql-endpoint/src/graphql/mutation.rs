@@ -5,11 +5,12 @@ use topology::CommandId;
 
 use super::scalars::CommandKey;
 use super::types::{
-    CommandPending, CommandRejected, DepositInput, LogInInput, OpenAccountInput, OpenAccountResult,
-    PaymentConfirmed, PaymentResult, SignedIn, TransferInput, User,
+    CommandPending, CommandRejected, DepositInput, Load, LogInInput, OpenAccountInput,
+    OpenAccountResult, PaymentConfirmed, PaymentResult, SignedIn, TransferInput, User,
 };
 use super::{caller, gateway};
 use crate::answer::Refusal;
+use crate::authorisation::{Seen, may_see};
 use crate::identity::passwords::Password;
 use crate::identity::sessions::removed_cookie;
 use crate::sign_in::{Opening, Signed};
@@ -90,6 +91,21 @@ impl Mutation {
             gateway(context).store.close_session(session).await?;
         }
         Ok(true)
+    }
+
+    /// For employees: sets the pace of the simulated public, until it is set again or its pace-maker starts anew.
+    async fn set_load(
+        &self,
+        context: &Context<'_>,
+        heartbeats_per_second: u32,
+    ) -> Result<Load, Refusal> {
+        let gateway = gateway(context);
+        let viewer = caller(context).viewer(&gateway.store).await?;
+        may_see(viewer, Seen::Load, gateway.demo_mode)?;
+        let heartbeats_per_second = gateway.pace_maker.set_rate(heartbeats_per_second).await?;
+        Ok(Load {
+            heartbeats_per_second,
+        })
     }
 
     /// Cash into your own account.

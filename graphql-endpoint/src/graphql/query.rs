@@ -5,8 +5,9 @@ use topology::iban::normalise;
 
 use super::cursor;
 use super::scalars::{CommandKey, IbanText};
+use super::trails::{Trail, trail};
 use super::types::{
-    Account, AccountConnection, AccountEdge, AccountOrder, Bank, Command, DemoUser, PageInfo,
+    Account, AccountConnection, AccountEdge, AccountOrder, Bank, Command, DemoUser, Load, PageInfo,
     TransactionConnection, TransactionFilter, User, own_account, page, page_cost,
 };
 use super::{caller, gateway};
@@ -140,6 +141,30 @@ impl Query {
         let viewer = viewer.ok_or_else(sign_in_first)?;
         let state = gateway.command_state(id.0, &viewer.user_name).await?;
         Ok(state.map(|state| Command::new(id.0, state)))
+    }
+
+    /// For employees: how fast the simulated public is.
+    async fn load(&self, context: &Context<'_>) -> Result<Load, Refusal> {
+        let gateway = gateway(context);
+        let viewer = caller(context).viewer(&gateway.store).await?;
+        may_see(viewer, Seen::Load, gateway.demo_mode)?;
+        let heartbeats_per_second = gateway.pace_maker.rate().await?;
+        Ok(Load {
+            heartbeats_per_second,
+        })
+    }
+
+    /// The way of one of your own commands through the topics; for employees, of any that was given here. Null when never seen.
+    async fn trail(
+        &self,
+        context: &Context<'_>,
+        command_id: CommandKey,
+    ) -> Result<Option<Trail>, Refusal> {
+        let gateway = gateway(context);
+        let viewer = caller(context).viewer(&gateway.store).await?;
+        may_see(viewer, Seen::OwnCommands, gateway.demo_mode)?;
+        let viewer = viewer.ok_or_else(sign_in_first)?;
+        trail(gateway, viewer, command_id.0).await
     }
 }
 

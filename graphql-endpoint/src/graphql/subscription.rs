@@ -37,6 +37,8 @@ impl Subscription {
             start,
             filter: filter.unwrap_or_default().checked()?,
             session: viewer.and(caller.session.clone()),
+            session_check: gateway.limits.session_check,
+            steps: gateway.steps.clone(),
         };
         let changes = follow(&gateway.hub, &gateway.store, request).await?;
         Ok(changes.map(|change| change.map(Transaction::from)))

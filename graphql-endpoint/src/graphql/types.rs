@@ -8,7 +8,7 @@ use super::cursor;
 use super::gateway;
 use super::scalars::{Amount, CommandKey, IbanText};
 use crate::answer::Refusal;
-use crate::edge::{TEXT_CHARACTERS_MAX, page_size};
+use crate::edge::{PAGE_MAX, TEXT_CHARACTERS_MAX, page_size};
 use crate::facts::Change;
 use crate::filter::{self, Filter};
 use crate::gateway::Gateway;
@@ -152,7 +152,9 @@ impl Account {
 
 /// A page costs more the longer it is, but never more than a few fields.
 pub(super) fn page_cost(first: Option<i32>, child: usize) -> usize {
-    let rows = usize::try_from(first.unwrap_or(TRANSACTIONS_DEFAULT)).unwrap_or(0);
+    // More is refused, with better words.
+    let first = first.unwrap_or(TRANSACTIONS_DEFAULT).min(PAGE_MAX);
+    let rows = usize::try_from(first).unwrap_or(0);
     child + rows / 10
 }
 
@@ -336,6 +338,13 @@ pub struct Bank {
     pub demo_users: Vec<DemoUser>,
     pub version: String,
     pub started_at: DateTime<Utc>,
+}
+
+/// The simulated public.
+#[derive(Clone, Copy, Debug, SimpleObject)]
+pub struct Load {
+    /// Each heartbeat makes one command; 0 is silence.
+    pub heartbeats_per_second: u32,
 }
 
 #[derive(Clone, Debug, SimpleObject)]

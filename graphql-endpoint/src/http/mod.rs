@@ -1,5 +1,7 @@
 //! One origin for everything: the API, its WebSocket, the page.
 
+pub mod explorer;
+
 mod headers;
 
 mod origin;
@@ -8,11 +10,12 @@ mod post;
 
 mod protocol;
 
+mod server;
+
 mod site;
 
 mod websocket;
 
-use std::future::IntoFuture;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +24,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, header};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -32,16 +34,17 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use tracing::info;
 
 use crate::error::Error;
-use crate::gateway::Caller;
-use crate::graphql::Schema;
+use crate::gateway::{Caller, Gateway};
+use crate::graphql::{self, Schema};
 use crate::identity::SessionToken;
+use crate::limits::Places;
 
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a WebSocket message.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// WebSockets of one instance.
-const SOCKETS_MAX: usize = 10_000;
+pub const SOCKETS_MAX: usize = 10_000;
 /// How long requests under way may take once the gateway is told to stop.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 /// How long open WebSockets may take to say goodbye.
@@ -51,7 +54,10 @@ const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct Shared {
     schema: Schema,
+    gateway: Arc<Gateway>,
     sockets: Arc<Semaphore>,
+    sockets_by_address: Arc<Places<IpAddr>>,
+    sockets_by_user: Arc<Places<String>>,
     open: TaskTracker,
     stop: CancellationToken,
 }
@@ -63,7 +69,7 @@ pub(crate) struct Shared {
 pub async fn serve(
     address: SocketAddr,
     site: Option<&Path>,
-    schema: Schema,
+    gateway: Arc<Gateway>,
     readiness: Readiness,
     stop: CancellationToken,
 ) -> Result<(), Error> {
@@ -72,29 +78,24 @@ pub async fn serve(
         .map_err(|source| Error::Listen { address, source })?;
     info!(address = %listener.local_addr().map_err(Error::Serve)?, "answering");
     let open = TaskTracker::new();
+    let limits = gateway.limits;
     let shared = Shared {
-        schema,
+        schema: graphql::schema(Arc::clone(&gateway)),
+        gateway,
         sockets: Arc::new(Semaphore::new(SOCKETS_MAX)),
+        sockets_by_address: Arc::new(Places::new(limits.sockets_per_address)),
+        sockets_by_user: Arc::new(Places::new(limits.sockets_per_user)),
         open: open.clone(),
         stop: stop.clone(),
     };
     let router = router(shared, site, readiness);
-    // An answer waits for no second packet.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let serving = axum::serve(
-        listener,
-        router.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(stop.clone().cancelled_owned())
-    .into_future();
+    let serving = server::serve(listener, router, limits, stop.clone());
     let too_late = async {
         stop.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        served = serving => served.map_err(Error::Serve)?,
+        () = serving => {}
         () = too_late => {}
     }
     open.close();
@@ -123,6 +124,7 @@ fn router(shared: Shared, site: Option<&Path>, readiness: Readiness) -> Router {
     Router::new()
         .merge(api)
         .merge(topology_routes(readiness))
+        .merge(explorer::router())
         .fallback_service(page)
         .layer(axum::middleware::map_response(headers::secure))
 }

@@ -14,11 +14,13 @@ use serde::Deserialize;
 use super::{Shared, caller, origin};
 use crate::answer::{Code, Refusal};
 use crate::graphql::{classify, prepare, refused};
+use crate::steps::Step;
 
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an operation may take; a payment waits five seconds for its outcome.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Bytes of an operation's variables.
+const VARIABLES_BYTES_MAX: usize = 16 * 1024;
 
 /// The request as GraphQL over HTTP has it.
 #[derive(Deserialize)]
@@ -35,16 +37,42 @@ pub(super) struct Operation {
 
 impl Operation {
     /// As the library wants it.
-    pub(super) fn into_request(self) -> GraphQlRequest {
+    ///
+    /// # Errors
+    /// TOO_LARGE for variables beyond their limit.
+    pub(super) fn into_request(self) -> Result<GraphQlRequest, Refusal> {
         // Persisted queries and the like are not supported; other extensions say nothing
         // to us.
         drop(self.extensions);
         let variables = self.variables.unwrap_or_default();
+        let bytes = variables.iter().map(|(name, it)| name.len() + bytes_of(it));
+        if bytes.sum::<usize>() > VARIABLES_BYTES_MAX {
+            let message = format!("variables have at most {VARIABLES_BYTES_MAX} bytes");
+            return Err(Refusal::new(Code::TooLarge, message));
+        }
         let variables = serde_json::Value::Object(variables.into_iter().collect());
         let mut request =
             GraphQlRequest::new(self.query).variables(Variables::from_json(variables));
         request.operation_name = self.operation_name;
-        request
+        Ok(request)
+    }
+}
+
+/// About what a value takes as JSON. The parser has bounded how deep it is.
+fn bytes_of(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match value {
+        Value::Null | Value::Bool(_) => 4,
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|it| bytes_of(it) + 1).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            fields
+                .map(|(name, it)| name.len() + bytes_of(it) + 4)
+                .sum::<usize>()
+                + 2
+        }
     }
 }
 
@@ -68,16 +96,27 @@ pub(super) async fn answer(
     ConnectInfo(address): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    if !origin::is_ours(request.headers()) {
-        let refusal = Refusal::new(Code::Forbidden, "this origin may not use the API");
+    if !origin::is_ours(request.headers(), &shared.gateway.host_names) {
+        let refusal = Refusal::new(
+            Code::Forbidden,
+            "this origin may not use the API; a name of ours belongs into BANK_HOST_NAMES",
+        );
         return refuse(StatusCode::FORBIDDEN, refusal);
     }
     if !is_json(request.headers()) {
         let refusal = Refusal::new(Code::BadRequest, "send application/json");
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal);
     }
+    if !is_plain(request.headers()) {
+        let refusal = Refusal::new(Code::BadRequest, "send the body as it is, not compressed");
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal);
+    }
     let caller = caller(request.headers(), address.ip());
-    let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await;
+    let body = tokio::time::timeout(
+        shared.gateway.limits.body_wait,
+        Bytes::from_request(request, &()),
+    )
+    .await;
     let bytes = match body {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
@@ -97,7 +136,9 @@ pub(super) async fn answer(
         Ok(operation) => operation,
         Err(refusal) => return refuse(StatusCode::BAD_REQUEST, refusal),
     };
-    let request = match prepare(operation.into_request(), caller) {
+    let request = operation.into_request();
+    let prepared = request.and_then(|request| prepare(request, caller, &shared.gateway));
+    let (request, is_mutation) = match prepared {
         Ok((_, checked)) if checked.is_subscription => {
             let refusal = Refusal::new(
                 Code::BadRequest,
@@ -105,21 +146,31 @@ pub(super) async fn answer(
             );
             return refuse(StatusCode::BAD_REQUEST, refusal);
         }
-        Ok((request, _)) => request,
+        Ok((request, checked)) => (request, checked.is_mutation),
         Err(refusal) => return refuse(StatusCode::OK, refusal),
     };
     // On its own: a client that goes away must not cut a command in two.
-    let executed = tokio::spawn(async move { shared.schema.execute(request).await });
+    let schema = shared.schema.clone();
+    let executed = tokio::spawn(async move { schema.execute(request).await });
     let mut response = match tokio::time::timeout(OPERATION_TIMEOUT, executed).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => refused(Refusal::new(Code::Internal, "something went wrong here")),
+        Ok(Err(ended)) => refused(Refusal::internal(&ended)),
         Err(_) => refused(Refusal::new(
             Code::Unavailable,
             "the answer takes too long; ask for the command later",
         )),
     };
+    if is_mutation && let Err(interrupted) = shared.gateway.steps.pass(Step::Answering) {
+        response = refused(interrupted.into());
+    }
     classify(&mut response);
     respond(StatusCode::OK, response)
+}
+
+/// A body that had to be inflated could be any size.
+fn is_plain(headers: &HeaderMap) -> bool {
+    let encodings = headers.get_all(header::CONTENT_ENCODING);
+    encodings.into_iter().all(|encoding| encoding == "identity")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

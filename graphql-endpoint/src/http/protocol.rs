@@ -33,6 +33,8 @@ pub(super) const INIT_TIMEOUT: Close = Close(4408, "Connection initialisation ti
 pub(super) const TOO_MANY_INITS: Close = Close(4429, "Too many initialisation requests");
 /// More messages or operations than a client needs.
 pub(super) const TOO_MANY_REQUESTS: Close = Close(4429, "Too many requests");
+/// More sockets than a user needs.
+pub(super) const TOO_MANY_SOCKETS: Close = Close(4429, "Too many connections");
 /// Nobody reads, or nobody answers.
 pub(super) const SILENT: Close = Close(4408, "No answer from the client");
 

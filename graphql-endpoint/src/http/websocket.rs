@@ -19,22 +19,19 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::protocol::{
     self, BAD_MESSAGE, Close, FORBIDDEN, FromClient, GOING_AWAY, INIT_TIMEOUT, NO_SUBPROTOCOL,
-    SILENT, SUBPROTOCOL, TOO_MANY_INITS, TOO_MANY_REQUESTS, UNAUTHORIZED, UNSUPPORTED,
+    SILENT, SUBPROTOCOL, TOO_MANY_INITS, TOO_MANY_REQUESTS, TOO_MANY_SOCKETS, UNAUTHORIZED,
+    UNSUPPORTED,
 };
 use super::{MESSAGE_BYTES_MAX, Shared, caller, origin};
-use crate::answer::{Code, Refusal};
-use crate::gateway::{Caller, Gateway};
+use crate::answer::Refusal;
+use crate::authorisation::sign_in_first;
+use crate::gateway::Caller;
 use crate::graphql::{classify, prepare, refused};
 use crate::identity::SessionToken;
+use crate::limits::Place;
 
-/// How long a client may take to say hello.
-const INIT_WAIT: Duration = Duration::from_secs(3);
-/// Time between two pings.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// A client that was silent for so long is gone.
-const SILENCE_MAX: Duration = Duration::from_secs(50);
-/// How long one message may take to be written.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to close its end.
+const GOODBYE_WAIT: Duration = Duration::from_secs(1);
 /// Operations of one socket.
 const OPERATIONS_MAX: usize = 20;
 /// Answers of all operations that wait to be written.
@@ -53,11 +50,14 @@ pub(super) async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    if !origin::is_ours(&headers) {
+    if !origin::is_ours(&headers, &shared.gateway.host_names) {
         return StatusCode::FORBIDDEN.into_response();
     }
     let Ok(place) = std::sync::Arc::clone(&shared.sockets).try_acquire_owned() else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let Some(place_of_address) = shared.sockets_by_address.take(&address.ip()) else {
+        return StatusCode::TOO_MANY_REQUESTS.into_response();
     };
     let caller = caller(&headers, address.ip());
     let open = shared.open.clone();
@@ -71,12 +71,13 @@ pub(super) async fn upgrade(
         .on_upgrade(move |socket| {
             open.track_future(async move {
                 serve(shared, socket, caller).await;
-                drop(place);
+                drop((place, place_of_address));
             })
         })
 }
 
 async fn serve(shared: Shared, mut socket: WebSocket, caller: Caller) {
+    let write_wait = shared.gateway.limits.write_wait;
     let has_protocol = socket
         .protocol()
         .is_some_and(|protocol| protocol.as_bytes() == SUBPROTOCOL.as_bytes());
@@ -86,6 +87,7 @@ async fn serve(shared: Shared, mut socket: WebSocket, caller: Caller) {
             shared,
             caller,
             is_acknowledged: false,
+            place_of_user: None,
             operations: HashMap::new(),
             last_serial: 0,
             answers,
@@ -102,8 +104,14 @@ async fn serve(shared: Shared, mut socket: WebSocket, caller: Caller) {
             reason: reason.into(),
         };
         // A client that is gone needs no goodbye.
-        let _ = timeout(WRITE_TIMEOUT, socket.send(Message::Close(Some(frame)))).await;
+        let _ = timeout(write_wait, socket.send(Message::Close(Some(frame)))).await;
     }
+    // Reads on until the client has closed its end too: what is unread when a connection
+    // ends would take our last words with it.
+    let _ = timeout(GOODBYE_WAIT, async {
+        while let Some(Ok(_)) = socket.recv().await {}
+    })
+    .await;
 }
 
 /// Something an operation has to say.
@@ -123,6 +131,7 @@ struct Connection {
     shared: Shared,
     caller: Caller,
     is_acknowledged: bool,
+    place_of_user: Option<Place<String>>,
     operations: HashMap<String, Running>,
     last_serial: u64,
     answers: mpsc::Sender<Answer>,
@@ -135,8 +144,9 @@ type Over = Option<Close>;
 
 impl Connection {
     async fn run(mut self, socket: &mut WebSocket, mut given: mpsc::Receiver<Answer>) -> Over {
-        let init_deadline = tokio::time::Instant::now() + INIT_WAIT;
-        let mut ping = interval(PING_INTERVAL);
+        let limits = self.shared.gateway.limits;
+        let init_deadline = tokio::time::Instant::now() + limits.hello_wait;
+        let mut ping = interval(limits.ping_interval);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
         let stop = self.shared.stop.clone();
@@ -150,10 +160,10 @@ impl Connection {
                 },
                 Some(answer) = given.recv() => self.pass_on(socket, answer).await,
                 _ = ping.tick() => {
-                    if self.heard_at.elapsed() > SILENCE_MAX {
+                    if self.heard_at.elapsed() > limits.silence_max {
                         Err(Some(SILENT))
                     } else {
-                        write(socket, Message::Ping(Vec::new().into())).await
+                        self.write(socket, Message::Ping(Vec::new().into())).await
                     }
                 }
                 () = sleep_until(init_deadline), if !self.is_acknowledged => {
@@ -177,7 +187,7 @@ impl Connection {
         };
         match protocol::read(text.as_str()).ok_or(Some(BAD_MESSAGE))? {
             FromClient::Init(authorization) => self.acknowledge(socket, authorization).await,
-            FromClient::Ping(payload) => write_text(socket, protocol::pong(payload)).await,
+            FromClient::Ping(payload) => self.write_text(socket, protocol::pong(payload)).await,
             FromClient::Pong => Ok(()),
             FromClient::Complete(id) => {
                 // Whatever of it is still in the queue is not passed on either.
@@ -214,19 +224,23 @@ impl Connection {
         if self.is_acknowledged {
             return Err(Some(TOO_MANY_INITS));
         }
+        let is_claimed = authorization.is_some();
         if let Some(value) = authorization {
             let session = SessionToken::from_authorization(&value).ok_or(Some(FORBIDDEN))?;
             self.caller = Caller::new(Some(session), self.caller.address);
-            let gateway = self.shared.schema.data::<std::sync::Arc<Gateway>>();
-            if let Some(gateway) = gateway
-                // A database that is away says nothing about the session.
-                && let Ok(None) = self.caller.viewer(&gateway.store).await
-            {
-                return Err(Some(FORBIDDEN));
+        }
+        match self.caller.viewer(&self.shared.gateway.store).await {
+            // An old cookie is no claim: its owner is anybody.
+            Ok(None) if is_claimed => return Err(Some(FORBIDDEN)),
+            Ok(Some(viewer)) => {
+                let place = self.shared.sockets_by_user.take(&viewer.user_name);
+                self.place_of_user = Some(place.ok_or(Some(TOO_MANY_SOCKETS))?);
             }
+            // A database that is away says nothing about the session.
+            Ok(None) | Err(_) => {}
         }
         self.is_acknowledged = true;
-        write_text(socket, protocol::ack()).await
+        self.write_text(socket, protocol::ack()).await
     }
 
     fn start(&mut self, id: String, operation: super::post::Operation) -> Result<(), Over> {
@@ -242,11 +256,18 @@ impl Connection {
             serial: self.last_serial,
             answers: self.answers.clone(),
         };
-        let schema = self.shared.schema.clone();
+        let (schema, gateway) = (self.shared.schema.clone(), self.shared.gateway.clone());
         // The session may have ended since the last operation.
         let caller = self.caller.again();
         let task = tokio::spawn(async move {
-            let (request, checked) = match prepare(operation.into_request(), caller) {
+            let is_nobody = caller.session.is_none();
+            let request = operation.into_request();
+            let prepared = request.and_then(|request| prepare(request, caller, &gateway));
+            let (request, checked) = match prepared {
+                // A cookie could not be set here either.
+                Ok((_, checked)) if checked.is_mutation && is_nobody => {
+                    return outlet.fail(refused(sign_in_first())).await;
+                }
                 Ok(prepared) => prepared,
                 Err(refusal) => return outlet.fail(refused(refusal)).await,
             };
@@ -265,7 +286,7 @@ impl Connection {
             let executed = tokio::spawn(async move { schema.execute(request).await });
             let mut response = match executed.await {
                 Ok(response) => response,
-                Err(_) => refused(Refusal::new(Code::Internal, "something went wrong here")),
+                Err(ended) => refused(Refusal::internal(&ended)),
             };
             classify(&mut response);
             let never_ran = response.data == Value::Null
@@ -297,7 +318,20 @@ impl Connection {
         if answer.is_last {
             self.operations.remove(&answer.id);
         }
-        write_text(socket, answer.text).await
+        self.write_text(socket, answer.text).await
+    }
+
+    async fn write_text(&self, socket: &mut WebSocket, text: String) -> Result<(), Over> {
+        self.write(socket, Message::Text(text.into())).await
+    }
+
+    async fn write(&self, socket: &mut WebSocket, message: Message) -> Result<(), Over> {
+        let wait = self.shared.gateway.limits.write_wait;
+        match timeout(wait, socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(None),
+            Err(_) => Err(Some(SILENT)),
+        }
     }
 }
 
@@ -334,22 +368,12 @@ impl Outlet {
     }
 }
 
-async fn write_text(socket: &mut WebSocket, text: String) -> Result<(), Over> {
-    write(socket, Message::Text(text.into())).await
-}
-
-async fn write(socket: &mut WebSocket, message: Message) -> Result<(), Over> {
-    match timeout(WRITE_TIMEOUT, socket.send(message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(None),
-        Err(_) => Err(Some(SILENT)),
-    }
-}
-
 /// What the socket's own error means for its client.
 fn goodbye_to(error: &axum::Error) -> Over {
     let text = error.to_string();
-    if text.contains("too long") || text.contains("too big") {
+    if text.starts_with("WebSocket protocol error") && !text.contains("reset") {
+        Some(Close(1002, "Protocol error"))
+    } else if text.contains("too long") || text.contains("too big") {
         Some(Close(1009, "Message too big"))
     } else if text.to_lowercase().contains("utf-8") {
         Some(Close(1007, "Invalid UTF-8"))

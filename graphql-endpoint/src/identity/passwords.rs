@@ -4,11 +4,13 @@
 //! so that neither many tries at once nor the allocator's per-thread pools can make the
 //! gateway grow.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::oneshot;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -31,10 +33,23 @@ pub const BUSY_RETRY_SECONDS: u64 = 2;
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// Wraps a password.
+    /// Wraps a password. However its accents were typed, it is the same one.
     #[must_use]
     pub fn new(text: String) -> Password {
-        Password(Zeroizing::new(text))
+        let text = Zeroizing::new(text);
+        Password(Zeroizing::new(text.nfkc().collect()))
+    }
+
+    /// How many of its characters differ.
+    #[must_use]
+    pub fn distinct_characters(&self) -> usize {
+        self.0.chars().collect::<BTreeSet<char>>().len()
+    }
+
+    /// Whether it tells the user's name.
+    #[must_use]
+    pub fn contains_name(&self, user_name: &str) -> bool {
+        Zeroizing::new(self.0.to_lowercase()).contains(user_name)
     }
 
     /// Its length in characters.

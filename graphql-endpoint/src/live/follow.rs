@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::facts::Change;
 use crate::filter::Filter;
 use crate::identity::SessionToken;
+use crate::steps::{Step, Steps};
 use crate::store::Store;
 use crate::store::projection::Reached;
 
@@ -33,8 +34,6 @@ const GAP_PATIENCE: Duration = Duration::from_secs(10);
 const DATABASE_PATIENCE: Duration = Duration::from_secs(30);
 /// Versions by which a cursor may be ahead of the read model.
 const CURSOR_AHEAD_MAX: i64 = 1_000;
-/// Time between two looks whether the session still holds.
-const SESSION_CHECK: Duration = Duration::from_secs(30);
 
 /// Where a stream starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +54,10 @@ pub struct Request {
     pub filter: Filter,
     /// The session it depends on, if any.
     pub session: Option<SessionToken>,
+    /// Time between two looks whether it still holds.
+    pub session_check: Duration,
+    /// Watched in tests only.
+    pub steps: Steps,
 }
 
 /// Starts a stream.
@@ -76,6 +79,7 @@ pub async fn follow(
             "live updates are starting; try again soon",
         )
     })?;
+    request.steps.pass(Step::Following)?;
     let (last, claimed) = match request.start {
         Start::After(version) => (version, Some(version)),
         Start::Now => {
@@ -83,7 +87,7 @@ pub async fn follow(
             (account.map_or(0, |account| account.version), None)
         }
     };
-    let mut session_check = interval(SESSION_CHECK);
+    let mut session_check = interval(request.session_check);
     session_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     session_check.reset();
     let follower = Follower {
@@ -93,6 +97,7 @@ pub async fn follow(
         iban: request.iban,
         filter: request.filter,
         session: request.session,
+        steps: request.steps,
         session_check,
         join: Join::after(last),
         claimed,
@@ -115,6 +120,7 @@ struct Follower {
     iban: String,
     filter: Filter,
     session: Option<SessionToken>,
+    steps: Steps,
     session_check: Interval,
     join: Join,
     /// The version the client says it has seen, until the read model has confirmed it.
@@ -133,6 +139,10 @@ impl Follower {
             while let Some(change) = self.join.give() {
                 self.pause = RETRY_FIRST;
                 if self.filter.lets_pass(&change) {
+                    if let Err(interrupted) = self.steps.pass(Step::GivenOut) {
+                        self.is_ended = true;
+                        return Some(Err(interrupted.into()));
+                    }
                     return Some(Ok(change));
                 }
             }
@@ -206,6 +216,7 @@ impl Follower {
             .store
             .transactions_after(&self.iban, after, PAGE)
             .await?;
+        self.steps.pass(Step::Replayed)?;
         let is_last_page = i64::try_from(rows.len()).is_ok_and(|rows| rows < PAGE);
         let mut all_fit = true;
         for row in rows {

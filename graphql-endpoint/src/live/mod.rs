@@ -26,6 +26,7 @@ use tracing::warn;
 
 use crate::error::Error;
 use crate::facts::{Fact, understand};
+use crate::steps::{Interrupted, Step, Steps};
 use hub::Hub;
 use waiters::{Outcome, Waiters};
 
@@ -50,6 +51,8 @@ pub struct Tail {
     pub hub: Arc<Hub>,
     /// Requests.
     pub waiters: Arc<Waiters>,
+    /// Watched in tests only.
+    pub steps: Steps,
 }
 
 impl Tail {
@@ -72,6 +75,7 @@ impl Tail {
             .filter(|position| position.topic == Topic::BalanceChanged)
             .map(|position| (position.partition, position.next_offset));
         self.hub.started(reached.collect());
+        self.steps.pass(Step::TailStarted)?;
         let source = Source::Fixed {
             group: GROUP.to_owned(),
             positions,
@@ -89,10 +93,11 @@ impl Tail {
             // Before the records are handed out: who subscribes from now on knows that
             // everything up to here must come from the read model.
             self.hub.reached(&batch);
+            self.steps.pass(Step::TailPolled)?;
             for consumed in &batch {
                 tokio::select! {
                     () = stop.cancelled() => break,
-                    () = self.hand_out(consumed) => {}
+                    handed_out = self.hand_out(consumed) => handed_out?,
                 }
             }
         }
@@ -100,19 +105,25 @@ impl Tail {
         Ok(())
     }
 
-    async fn hand_out(&self, consumed: &Consumed) {
+    async fn hand_out(&self, consumed: &Consumed) -> Result<(), Interrupted> {
         if !self.is_awaited(consumed) {
-            return;
+            return Ok(());
         }
         let Some(record) = self.read(consumed).await else {
-            return;
+            return Ok(());
         };
         // What is of no use is the projection's to report.
         let Ok(fact) = understand(consumed, record) else {
-            return;
+            return Ok(());
         };
+        if let Fact::Changed(change) = fact {
+            self.steps.pass(Step::ChangeRead)?;
+            self.hub.publish(change);
+            return self.steps.pass(Step::Published);
+        }
+        self.steps.pass(Step::OutcomeRead)?;
         match fact {
-            Fact::Changed(change) => self.hub.publish(change),
+            Fact::Changed(_) => {}
             Fact::AccountOpened {
                 command_id,
                 iban,
@@ -138,6 +149,7 @@ impl Tail {
                 self.waiters.tell(command_id, &Outcome::Refused(reason));
             }
         }
+        Ok(())
     }
 
     /// Most records are nobody's business here: they are not even decoded.

@@ -1,7 +1,8 @@
 //! Commands given through the API: which id means what, and what became of it.
 
+use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Binary, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use topology::CommandId;
 
 use super::{Store, statement};
@@ -10,6 +11,8 @@ use crate::error::Error;
 /// What a command asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandKind {
+    /// An account for somebody new.
+    OpenAccount,
     /// Cash into an account.
     Deposit,
     /// Money to somebody else.
@@ -21,6 +24,7 @@ impl CommandKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            CommandKind::OpenAccount => "OPEN_ACCOUNT",
             CommandKind::Deposit => "DEPOSIT",
             CommandKind::Transfer => "TRANSFER",
         }
@@ -36,6 +40,27 @@ pub enum CommandState {
     Confirmed,
     /// The bank said no, in its own words.
     Rejected(String),
+}
+
+/// A command as it was given.
+#[derive(Clone, Debug)]
+pub struct GivenCommand {
+    /// By whom.
+    pub user_name: String,
+    /// What it asks for.
+    pub kind: CommandKind,
+    /// When, by the database's clock.
+    pub given_at: DateTime<Utc>,
+}
+
+#[derive(QueryableByName)]
+struct GivenRow {
+    #[diesel(sql_type = Text)]
+    user_name: String,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: DateTime<Utc>,
 }
 
 /// What a claim of a command id found.
@@ -104,6 +129,29 @@ impl Store {
             }
             _ => Claim::Taken,
         })
+    }
+
+    /// Who gave a command, and when; `None` when nobody did here.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn given_command(
+        &self,
+        command_id: CommandId,
+    ) -> Result<Option<GivenCommand>, Error> {
+        let asked =
+            statement("SELECT user_name, kind, created_at FROM command WHERE command_id = ?")
+                .bind::<SqlUuid, _>(command_id.0);
+        let row: Option<GivenRow> = self.row(asked).await?;
+        Ok(row.map(|row| GivenCommand {
+            user_name: row.user_name,
+            kind: match row.kind.as_str() {
+                "DEPOSIT" => CommandKind::Deposit,
+                "TRANSFER" => CommandKind::Transfer,
+                _ => CommandKind::OpenAccount,
+            },
+            given_at: row.created_at,
+        }))
     }
 
     async fn command_row(&self, command_id: CommandId) -> Result<Option<CommandRow>, Error> {

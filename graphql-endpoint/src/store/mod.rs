@@ -35,6 +35,7 @@ use topology::service::chain;
 use tracing::{info, warn};
 
 use crate::error::Error;
+use crate::steps::Steps;
 pub(crate) use statement::{Statement, statement};
 
 /// Connections at most; each is a PostgreSQL process.
@@ -54,6 +55,7 @@ type Connection = Object<AsyncPgConnection>;
 pub struct Store {
     pool: Pool<AsyncPgConnection>,
     up: Arc<AtomicBool>,
+    steps: Steps,
 }
 
 #[derive(QueryableByName)]
@@ -65,7 +67,7 @@ struct Number {
 impl Store {
     /// Names the database; nothing is connected yet.
     #[must_use]
-    pub fn new(url: &Token) -> Store {
+    pub fn new(url: &Token, steps: Steps) -> Store {
         let mut config = ManagerConfig::default();
         // A check that costs no round trip; a connection that died is noticed in use.
         config.recycling_method = RecyclingMethod::Fast;
@@ -89,6 +91,7 @@ impl Store {
         Store {
             pool,
             up: Arc::new(AtomicBool::new(false)),
+            steps,
         }
     }
 

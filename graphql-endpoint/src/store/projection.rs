@@ -9,6 +9,7 @@ use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uui
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use topology::consumer::Position;
 use topology::{Topic, Topics};
+use tracing::warn;
 use uuid::Uuid;
 
 use super::customers::{OpenedAccount, link_accounts, renew_creations};
@@ -16,6 +17,7 @@ use super::transactions::ChangeRow;
 use super::{Store, statement};
 use crate::error::Error;
 use crate::facts::{Change, Fact};
+use crate::steps::{Interrupted, Step, Steps};
 
 /// First offset not yet dealt with, by partition of `balance_changed`.
 pub type Reached = BTreeMap<i32, i64>;
@@ -85,6 +87,14 @@ struct Inserted {
 enum RolledBack {
     Corrupt(Vec<usize>),
     Failed(DieselError),
+}
+
+impl From<Interrupted> for RolledBack {
+    fn from(interrupted: Interrupted) -> RolledBack {
+        warn!("{interrupted}");
+        // As if the connection was lost.
+        RolledBack::Failed(DieselError::BrokenTransactionManager)
+    }
 }
 
 impl From<DieselError> for RolledBack {
@@ -160,7 +170,9 @@ impl Store {
     pub async fn apply(&self, items: &[Item]) -> Result<Applied, Error> {
         let mut connection = self.connection().await?;
         let outcome = connection
-            .transaction::<_, RolledBack, _>(async |connection| apply(connection, items).await)
+            .transaction::<_, RolledBack, _>(async |connection| {
+                apply(connection, items, &self.steps).await
+            })
             .await;
         match outcome {
             Ok(fenced) => Ok(Applied::Done { fenced }),
@@ -173,8 +185,10 @@ impl Store {
 async fn apply(
     connection: &mut AsyncPgConnection,
     items: &[Item],
+    steps: &Steps,
 ) -> Result<BTreeSet<Assignment>, RolledBack> {
     let positions = lock_offsets(connection, items).await?;
+    steps.pass(Step::Locked)?;
     let fenced = items
         .iter()
         .filter(|item| {
@@ -204,6 +218,7 @@ async fn apply(
     apply_openings(connection, &fresh).await?;
     apply_outcomes(connection, &fresh).await?;
     move_offsets(connection, &fresh).await?;
+    steps.pass(Step::Written)?;
     Ok(fenced)
 }
 

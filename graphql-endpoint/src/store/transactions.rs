@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use topology::{Cents, CommandId};
 use uuid::Uuid;
 
@@ -87,6 +87,27 @@ impl Store {
         .bind::<Nullable<Text>, _>(filter.text.clone())
         .bind::<Nullable<Text>, _>(filter.text.clone())
         .bind::<BigInt, _>(limit);
+        let rows: Vec<ChangeRow> = self.rows(asked).await?;
+        Ok(rows.into_iter().map(Change::from).collect())
+    }
+
+    /// What a command changed on these accounts.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn transactions_of(
+        &self,
+        command_id: CommandId,
+        ibans: Vec<String>,
+    ) -> Result<Vec<Change>, Error> {
+        let asked = statement(
+            "SELECT iban, version, new_balance_cents, changed_by_cents, from_to, description,
+                    command_id, occurred_at, source_partition, source_offset
+             FROM account_transaction
+             WHERE iban = ANY (?) AND command_id = ? ORDER BY iban, version LIMIT 10",
+        )
+        .bind::<Array<Text>, _>(ibans)
+        .bind::<SqlUuid, _>(command_id.0);
         let rows: Vec<ChangeRow> = self.rows(asked).await?;
         Ok(rows.into_iter().map(Change::from).collect())
     }

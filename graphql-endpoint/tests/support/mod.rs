@@ -1,15 +1,20 @@
 //! A gateway of its own on the shared cluster, a bank that says yes to everything, and
 //! clients.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::{SinkExt, StreamExt};
 use graphql_endpoint::config::Config;
+use graphql_endpoint::limits::Limits;
+use graphql_endpoint::steps::Steps;
 use local_cluster::Endpoints;
 use local_cluster::testing::{
-    TestDatabase, create_database, shared_cluster, synchronizer_arguments, unique_prefix,
+    TestDatabase, client_arguments, create_database, shared_cluster, synchronizer_arguments,
+    unique_prefix,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -25,11 +30,47 @@ use topology::records::{
     AccountCreationConfirmed, BalanceChanged, ChangeIdentity, ConfirmMoneyTransfer,
     MoneyTransferConfirmed,
 };
-use topology::{CASH, Cents, Codec, Iban, Record, Token, Topic};
+use topology::{CASH, COMPANY_IBAN, Cents, Codec, CommandId, Iban, Record, Token, Topic};
 
 /// Longest wait for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How a test's gateway differs.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) demo_mode: bool,
+    pub(crate) limits: Limits,
+    pub(crate) site: Option<PathBuf>,
+    pub(crate) heartbeat: Option<SocketAddr>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            demo_mode: true,
+            limits: Limits::default(),
+            site: None,
+            heartbeat: None,
+        }
+    }
+}
+
+/// The n-th change of the company's account.
+pub(crate) fn change(version: i64) -> BalanceChanged {
+    BalanceChanged {
+        iban: COMPANY_IBAN.to_owned(),
+        new_balance: Cents(100 * version),
+        changed_by: Cents(100),
+        from_to: "cash".to_owned(),
+        description: format!("change {version}"),
+        change: Some(ChangeIdentity {
+            version,
+            command_id: CommandId::from_bytes([7; 16]),
+            occurred_at_us: 1_700_000_000_000_000 + version,
+        }),
+    }
+}
 
 /// Topics, databases and a gateway that belong to one test.
 pub(crate) struct World {
@@ -39,12 +80,18 @@ pub(crate) struct World {
     pub(crate) address: String,
     cluster: &'static Endpoints,
     database: TestDatabase,
+    books: TestDatabase,
     keys: tempfile::TempDir,
+    settings: Settings,
     gateway: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 impl World {
     pub(crate) async fn start(test: &str) -> World {
+        World::start_with(test, Settings::default()).await
+    }
+
+    pub(crate) async fn start_with(test: &str, settings: Settings) -> World {
         let cluster = tokio::task::spawn_blocking(shared_cluster)
             .await
             .expect("a cluster");
@@ -54,10 +101,8 @@ impl World {
             topic_prefix: unique_prefix(test),
         };
         let database = create_database(cluster, test).await.expect("a database");
-        let other = create_database(cluster, "unused")
-            .await
-            .expect("a database");
-        let arguments = synchronizer_arguments(cluster, &kafka.topic_prefix, &other, &database);
+        let books = create_database(cluster, "books").await.expect("a database");
+        let arguments = synchronizer_arguments(cluster, &kafka.topic_prefix, &books, &database);
         let config = synchronizer::Config::parse_from(arguments);
         synchronizer::run(config, CancellationToken::new())
             .await
@@ -79,7 +124,9 @@ impl World {
             kafka,
             cluster,
             database,
+            books,
             keys: tempfile::tempdir().expect("a folder"),
+            settings,
             gateway: None,
         };
         world.start_gateway().await;
@@ -96,7 +143,7 @@ impl World {
         self.address = format!("127.0.0.1:{port}");
         let key = self.keys.path().join("token.key");
         std::fs::write(&key, "17".repeat(32)).expect("a key");
-        let config = Config::parse_from([
+        let mut config = Config::parse_from([
             "graphql-endpoint",
             "--kafka-brokers",
             &self.kafka.brokers,
@@ -109,14 +156,21 @@ impl World {
             "--token-key-file",
             &key.display().to_string(),
             "--demo-mode",
-            "true",
+            if self.settings.demo_mode {
+                "true"
+            } else {
+                "false"
+            },
             "--listen-address",
             &self.address,
         ]);
+        config.site_directory.clone_from(&self.settings.site);
+        config.heartbeat_address = self.settings.heartbeat;
+        let limits = self.settings.limits;
         let stop = CancellationToken::new();
         let token = stop.clone();
         let running = tokio::spawn(async move {
-            graphql_endpoint::run(config, token)
+            graphql_endpoint::run_within(config, token, Steps::default(), limits)
                 .await
                 .expect("the gateway goes on");
         });
@@ -214,6 +268,34 @@ impl World {
         BatchConsumer::start(&self.kafka, name, source, 64).expect("a consumer")
     }
 
+    /// The command handler itself.
+    pub(crate) async fn run_real_bank(&self) -> Bank {
+        let file = |name: &str, content: &str| {
+            let path = self.keys.path().join(name);
+            std::fs::write(&path, content).expect("a key");
+            path.display().to_string()
+        };
+        let own = [
+            ("--database-url", self.books.url.clone()),
+            ("--handler-key-file", file("handler.key", &"11".repeat(32))),
+            (
+                "--company-token-file",
+                file("company.token", &"22".repeat(32)),
+            ),
+        ];
+        let arguments = std::iter::once("command-handler".to_owned())
+            .chain(client_arguments(self.cluster, &self.kafka.topic_prefix))
+            .chain(
+                own.into_iter()
+                    .flat_map(|(name, value)| [name.to_owned(), value]),
+            );
+        let config = command_handler::Config::try_parse_from(arguments).expect("settings");
+        let stop = CancellationToken::new();
+        let running = command_handler::run(config, stop.clone());
+        let running = tokio::spawn(async move { running.await.expect("the bank goes on") });
+        Bank { stop, running }
+    }
+
     /// A bank that opens every account and confirms every payment of a customer.
     pub(crate) async fn run_agreeable_bank(&self) -> JoinHandle<()> {
         let mut commands = self
@@ -251,6 +333,19 @@ impl World {
                 }
             }
         })
+    }
+}
+
+/// A command handler that runs.
+pub(crate) struct Bank {
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl Bank {
+    pub(crate) async fn end(self) {
+        self.stop.cancel();
+        self.running.await.expect("the bank stops");
     }
 }
 
@@ -335,9 +430,15 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) async fn ask(&self, world: &World, query: &str, variables: Value) -> Value {
+        let body = json!({ "query": query, "variables": variables });
+        self.send(world, &body).await
+    }
+
+    /// Sends a request as it is.
+    pub(crate) async fn send(&self, world: &World, body: &Value) -> Value {
         let mut request = reqwest::Client::new()
             .post(format!("http://{}/graphql", world.address))
-            .json(&json!({ "query": query, "variables": variables }));
+            .json(body);
         if let Some(bearer) = &self.bearer {
             request = request.bearer_auth(bearer);
         }
