@@ -109,7 +109,9 @@ impl Administrator {
     /// # Errors
     /// When PostgreSQL refuses.
     pub async fn sessions(&self, database: &str) -> Result<i64, Error> {
-        let query = "select count(*) from pg_stat_activity where datname = $1";
+        // A worker of autovacuum is there too, for as long as it likes.
+        let query = "select count(*) from pg_stat_activity \
+                     where datname = $1 and backend_type = 'client backend'";
         let row = self.client.query_one(query, &[&database]).await;
         Ok(row.map_err(Error::postgres("list sessions"))?.get(0))
     }
