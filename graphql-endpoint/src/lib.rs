@@ -71,7 +71,7 @@ use topology::Codec;
 use topology::operations::{self, Readiness};
 use topology::producer::Producer;
 
-use config::Config;
+pub use config::Config;
 use error::Error;
 use gateway::{Gateway, LOG_INS_PER_ADDRESS, LOG_INS_PER_USER, SIGN_UPS_PER_ADDRESS};
 use identity::{Passwords, Throttle, TokenVault};
