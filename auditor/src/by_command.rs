@@ -1,14 +1,18 @@
 //! Everything known of one command, judged: what was asked, decided, booked, answered,
 //! told, and heard by a client.
 
+mod reasons;
+mod told;
+
+pub(crate) use reasons::Reasons;
+
 use crate::facts::{
     ACCOUNT_ANSWERS, ACCOUNT_COMMANDS, Account, AccountRow, Announced, Answered, Asked, CREATION,
     Change, Changed, Decided, Entered, Entry, Id, OF_THE_WHOLE, OPENING, OfAccount, OfCommand,
-    Packed, Party, Place, SAID_NO, SAID_YES, Spent, TRANSFER, TRANSFER_ANSWERS, TRANSFER_COMMANDS,
+    Packed, Party, Place, SAID_YES, TRANSFER, TRANSFER_ANSWERS, TRANSFER_COMMANDS,
     Told, dead,
 };
 use crate::invariants::Name;
-use crate::records::refusal;
 use crate::report::CannotCheck;
 use crate::spill::Writer;
 use crate::tally::Tally;
@@ -44,30 +48,6 @@ impl Group {
         self.answered.clear();
         self.changed.clear();
         self.told.clear();
-    }
-}
-
-/// The reasons that are more than form, as they stand in facts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reasons {
-    pub(crate) token: u64,
-    pub(crate) funds: u64,
-    payee: u64,
-    both: u64,
-    limit: u64,
-    iban: u64,
-}
-
-impl Default for Reasons {
-    fn default() -> Reasons {
-        Reasons {
-            token: refusal("invalid token"),
-            funds: refusal("insufficient funds"),
-            payee: refusal("to is not known at this bank"),
-            both: refusal("both to and from not known at this bank"),
-            limit: refusal("balance limit exceeded"),
-            iban: refusal("generated iban already exists, try again"),
-        }
     }
 }
 
@@ -351,155 +331,6 @@ impl<'a> ByCommand<'a> {
                     )
                 });
         }
-    }
-
-    fn judge_changed(&mut self, id: Id, decided: &Decided, group: &Group) {
-        let is_moved = decided.kind != CREATION && decided.refusal == 0;
-        let tally = &mut self.tally;
-        for changed in &group.changed {
-            tally.check(
-                Name::C5,
-                is_moved || changed.dead == dead::CORRUPTION,
-                || format!("{}: a change of {id}, which moved no money", changed.at),
-            );
-            let stored = [decided.change_one, decided.change_two];
-            tally.check(Name::C2, stored.contains(&changed.value), || {
-                format!("{}: not the bytes stored for a change of {id}", changed.at)
-            });
-        }
-        if !is_moved {
-            return;
-        }
-        let own = group.entered.iter().filter(|it| it.version > 0);
-        let own_count = own.clone().count();
-        for entered in own {
-            let is_told = group
-                .changed
-                .iter()
-                .any(|it| it.account == entered.account && it.version == entered.version);
-            tally.check(Name::C5, is_told || decided.is_owed, || {
-                format!(
-                    "ledger_entry {id} {} version {}: confirmed, and not told",
-                    entered.account, entered.version
-                )
-            });
-        }
-        // One of each, whatever was sent twice.
-        let mut each: Vec<&Changed> = Vec::with_capacity(2);
-        for changed in group
-            .changed
-            .iter()
-            .filter(|it| it.dead != dead::CORRUPTION)
-        {
-            if !each
-                .iter()
-                .any(|it| (it.account, it.version) == (changed.account, changed.version))
-            {
-                each.push(changed);
-            }
-        }
-        self.repeated += (group.changed.len() - each.len().min(group.changed.len())) as u64;
-        if decided.is_owed && each.len() < own_count {
-            return;
-        }
-        let agrees = match *each.as_slice() {
-            [one] => {
-                let other = group.entered.iter().find(|it| it.account != one.account);
-                own_count == 1 && other.is_none_or(|it| it.account == one.other)
-            }
-            [one, two] => {
-                own_count == 2
-                    && one.changed_by == two.changed_by.wrapping_neg()
-                    && (one.other, two.other) == (two.account, one.account)
-            }
-            _ => false,
-        };
-        self.tally.check(Name::C6, agrees, || {
-            let at = group.changed.first().map_or(decided.source, |it| it.at);
-            format!(
-                "{at}: {} changes of {id} for {own_count} own accounts, or not crossed",
-                each.len()
-            )
-        });
-    }
-
-    fn judge_told(&mut self, id: Id, decided: &Decided, group: &Group) {
-        for told in &group.told {
-            let asked = group.asked.iter().find(|it| it.at == decided.source);
-            let is_as_asked = !told.is_transfer
-                || asked.is_some_and(|it| {
-                    (it.from, it.to, it.amount) == (told.from, told.to, told.amount)
-                });
-            let agrees = match told.phase {
-                SAID_YES => decided.refusal == 0 && is_as_asked,
-                SAID_NO => {
-                    group.entered.is_empty()
-                        && decided.refusal != 0
-                        && (told.refusal == 0 || told.refusal == decided.refusal)
-                }
-                _ => true,
-            };
-            self.tally.check(Name::B6, agrees, || {
-                let said = if told.phase == SAID_YES { "yes" } else { "no" };
-                format!(
-                    "a client was told {said} to {id}; outcome from {}",
-                    decided.source
-                )
-            });
-        }
-    }
-
-    /// The reason, from the command alone; what needs the payer's balance is passed on.
-    fn judge_reason(
-        &mut self,
-        id: Id,
-        decided: &Decided,
-        group: &Group,
-    ) -> Result<(), CannotCheck> {
-        let reasons = self.reasons;
-        let offender = |what: &str| format!("outcome {id} from {}: {what}", decided.source);
-        if decided.kind == CREATION && decided.refusal != 0 {
-            self.tally
-                .check(Name::B4, decided.refusal == reasons.iban, || {
-                    offender("no reason that a creation can have")
-                });
-        }
-        let asked = group.asked.iter().find(|it| it.at == decided.source);
-        let (TRANSFER, Some(asked)) = (decided.kind, asked) else {
-            return Ok(());
-        };
-        let is_payer_own = asked.from.is_written_like_ours();
-        let is_payee_own = asked.to.is_written_like_ours();
-        let is_possible = if asked.refusal != 0 {
-            // What the form forbids wins over everything else.
-            decided.refusal == asked.refusal
-        } else {
-            match decided.refusal {
-                0 => is_payer_own || is_payee_own,
-                it if it == reasons.token || it == reasons.funds => is_payer_own,
-                it if it == reasons.payee || it == reasons.limit => is_payee_own,
-                it if it == reasons.both => !is_payer_own && !is_payee_own,
-                _ => false,
-            }
-        };
-        self.tally.check(Name::B4, is_possible, || {
-            offender("the command gives another reason, or none")
-        });
-        let is_about_payer = [0, reasons.token, reasons.funds].contains(&decided.refusal);
-        if asked.refusal == 0 && is_payer_own && is_about_payer {
-            let spent = OfAccount::Spent(Spent {
-                source: decided.source,
-                amount: asked.amount,
-                refusal: decided.refusal,
-                token: asked.token,
-                id,
-                observed: decided.observed,
-            });
-            let version = decided.observed.max(0);
-            self.of_accounts
-                .put(asked.from.0, &spent.pack(asked.from, version))?;
-        }
-        Ok(())
     }
 
     /// What belongs to accounts goes on to be judged there.

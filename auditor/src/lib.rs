@@ -20,6 +20,7 @@ mod clients;
 mod config;
 mod cut;
 mod database;
+mod dead_places;
 mod facts;
 pub mod follow;
 pub mod history;

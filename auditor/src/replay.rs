@@ -91,12 +91,16 @@ pub(crate) async fn decisions(cut: &Cut) -> Result<Decisions, CannotCheck> {
     })
 }
 
+/// What a record of a command is about: an account and its version, or nothing of it for
+/// the answer.
+type About = (String, i64);
+
 /// What the topics say.
 #[derive(Default)]
 struct Log {
     commands: HashMap<Place, (Command, i64)>,
     /// First copies, by command and by what they are about.
-    answers: HashMap<u128, Vec<((String, i64), Mark)>>,
+    answers: HashMap<u128, Vec<(About, Mark)>>,
     assigned: HashMap<u128, Assigned>,
     opened_at_us: i64,
 }
@@ -164,7 +168,7 @@ impl Log {
         self.commands.insert(at, (command, timestamp_ms));
     }
 
-    fn answer(&mut self, id: u128, about: (String, i64), mark: Mark) {
+    fn answer(&mut self, id: u128, about: About, mark: Mark) {
         let of_command = self.answers.entry(id).or_default();
         if !of_command.iter().any(|(it, _)| *it == about) {
             of_command.push((about, mark));

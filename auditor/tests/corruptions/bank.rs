@@ -12,15 +12,16 @@ use local_cluster::testing::{self, TestDatabase};
 use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
 use topology::kafka::{GroupProtocol, KafkaConfig};
-use topology::producer::{Outgoing, Producer};
-use topology::records::{AccountType, ConfirmAccountCreation, ConfirmMoneyTransfer};
-use topology::{CASH, COMPANY_IBAN, Cents, Codec, CommandId, Record, Token, Topic};
+use topology::producer::Producer;
+use topology::records::ConfirmMoneyTransfer;
+use topology::{Codec, Topic};
 
+use crate::asking::Asking;
 use crate::copy::remove_topics;
 use crate::log::Log;
 
 const HANDLER_KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
-const COMPANY_TOKEN: &str = "2222222222222222222222222222222222222222222222222222222222222222";
+pub(crate) const COMPANY_TOKEN: &str = "2222222222222222222222222222222222222222222222222222222222222222";
 /// The bank has dealt with everything by then.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Nobody works on what a copy leaves undone.
@@ -46,147 +47,6 @@ pub(crate) struct Healthy {
     pub(crate) books_template: String,
     pub(crate) read_model_template: String,
     pub(crate) folder: tempfile::TempDir,
-}
-
-/// Somebody with an account.
-#[derive(Clone)]
-struct Customer {
-    iban: String,
-    token: String,
-}
-
-/// Everything the bank is asked for.
-struct Asking {
-    kafka: KafkaConfig,
-    codec: Codec,
-    producer: Producer,
-    customers: Vec<Customer>,
-    next: u8,
-    sent: Vec<ConfirmMoneyTransfer>,
-}
-
-impl Asking {
-    fn id(&mut self) -> CommandId {
-        self.next += 1;
-        let mut bytes = [0xa0; 16];
-        bytes[8..].fill(self.next);
-        CommandId::from_bytes(bytes)
-    }
-
-    async fn send_bytes(&self, topic: Topic, key: &str, value: &[u8]) {
-        let outgoing = Outgoing {
-            topic,
-            key: key.as_bytes(),
-            value: Some(value),
-            headers: &[],
-        };
-        let delivery = self.producer.send(outgoing).await.unwrap();
-        delivery.wait().await.unwrap();
-    }
-
-    async fn newcomer(&mut self, key: &HandlerKey) -> CommandId {
-        let id = self.id();
-        let record = Record::ConfirmAccountCreation(ConfirmAccountCreation {
-            id,
-            account_type: AccountType::Manual,
-        });
-        let value = self
-            .codec
-            .encode(Topic::ConfirmAccountCreation, &record)
-            .unwrap();
-        self.send_bytes(Topic::ConfirmAccountCreation, &id.to_string(), &value)
-            .await;
-        self.customers.push(Customer {
-            iban: key.iban_candidates(id)[0].to_string(),
-            token: key.token(id),
-        });
-        id
-    }
-
-    async fn transfer(&mut self, from: &str, to: &str, cents: i64) {
-        let token = match self.customers.iter().find(|it| it.iban == from) {
-            Some(customer) => customer.token.clone(),
-            None if from == COMPANY_IBAN => COMPANY_TOKEN.to_owned(),
-            None => "nothing".to_owned(),
-        };
-        self.transfer_with(&token, from, to, cents, "for the test")
-            .await;
-    }
-
-    async fn transfer_with(&mut self, token: &str, from: &str, to: &str, cents: i64, what: &str) {
-        let transfer = ConfirmMoneyTransfer {
-            id: self.id(),
-            token: Token::new(token.to_owned()),
-            amount: Cents(cents),
-            from: from.to_owned(),
-            to: to.to_owned(),
-            description: what.to_owned(),
-        };
-        self.again(&transfer).await;
-        self.sent.push(transfer);
-    }
-
-    async fn again(&self, transfer: &ConfirmMoneyTransfer) {
-        let key = if transfer.from == CASH {
-            &transfer.to
-        } else {
-            &transfer.from
-        };
-        let record = Record::ConfirmMoneyTransfer(transfer.clone());
-        let value = self
-            .codec
-            .encode(Topic::ConfirmMoneyTransfer, &record)
-            .unwrap();
-        self.send_bytes(Topic::ConfirmMoneyTransfer, key, &value)
-            .await;
-    }
-
-    /// Money back and forth, every kind of no, repeats, reused ids and no records at all.
-    async fn everything(&mut self) {
-        let [one, two, three, four] = [0, 1, 2, 3].map(|it| self.customers[it].iban.clone());
-        for round in 1..=4 {
-            self.transfer(COMPANY_IBAN, &one, 10_000 * round).await;
-            self.transfer(&one, &two, 500 + round).await;
-            self.transfer(&two, &one, 20 + round).await;
-            self.transfer(CASH, &three, 700).await;
-            self.transfer(&three, "Shop on the corner", 10).await;
-            self.transfer(&one, "DE89 3704 0044 0532 0130 00", 77).await;
-        }
-        self.transfer(&four, &one, 30_000).await;
-        self.transfer(&four, &one, 30_000).await;
-        self.transfer(&four, &two, 1).await;
-        self.transfer_with("wrong", &one, &two, 5, "").await;
-        self.transfer(&one, "NL66OPEN0000000001", 5).await;
-        self.transfer(&one, &testing_iban(), 5).await;
-        self.transfer(CASH, "nobody here", 5).await;
-        self.transfer(&one, &two, 0).await;
-        self.transfer(&one, &one, 5).await;
-        self.transfer("nobody", &one, 5).await;
-        self.transfer_with("x", &one, &two, 5, "two\nlines").await;
-        let repeated = self.sent[1].clone();
-        self.again(&repeated).await;
-        let reused = ConfirmMoneyTransfer {
-            amount: Cents(9),
-            ..self.sent[2].clone()
-        };
-        self.again(&reused).await;
-        self.send_bytes(Topic::ConfirmMoneyTransfer, &one, b"no record")
-            .await;
-        self.send_bytes(
-            Topic::ConfirmAccountCreation,
-            "x",
-            &[0, 0xff, 0xff, 0xff, 0xfe, 1],
-        )
-        .await;
-        self.transfer(&two, &three, 3).await;
-        // One more of each kind that stands last, for what is cut off there.
-        self.transfer(&three, &two, 2).await;
-    }
-}
-
-/// An account of ours that nobody has.
-fn testing_iban() -> String {
-    topology::Iban::of_our_bank(987_654_321).to_string()
 }
 
 impl Healthy {
@@ -215,7 +75,8 @@ impl Healthy {
             group_protocol: GroupProtocol::Consumer,
             topic_prefix: prefix.clone(),
         };
-        let connect = || Codec::connect(&cluster.schema_registry_url, &kafka.topics(), &WRITTEN);
+        let topics = kafka.topics();
+        let connect = || Codec::connect(&cluster.schema_registry_url, &topics, &WRITTEN);
         let key = HandlerKey::new(HANDLER_KEY);
         let mut asking = Asking {
             codec: connect().await,
@@ -262,6 +123,10 @@ impl Healthy {
         let statement =
             format!("create role {role} login password 'test' in role pg_read_all_data");
         self.administrate("postgres", &statement).await;
+        for database in [&self.books.name, &self.read_model.name] {
+            let statement = format!("grant connect on database {database} to {role}");
+            self.administrate("postgres", &statement).await;
+        }
         let server = &self.cluster.postgres;
         let mut sources = self.sources();
         sources.handler_database_url = server.url(&role, "test", &self.books.name);
@@ -270,6 +135,10 @@ impl Healthy {
         let report = audit(&sources, &self.options("healthy"), &|_| ())
             .await
             .unwrap();
+        for database in [&self.books.name, &self.read_model.name] {
+            let statement = format!("revoke connect on database {database} from {role}");
+            self.administrate("postgres", &statement).await;
+        }
         self.administrate("postgres", &format!("drop role {role}"))
             .await;
         report
@@ -413,7 +282,7 @@ fn start(
     ));
     let handler = tokio::spawn(command_handler::run(handler.unwrap(), stop.clone()));
     let gateway = tokio::spawn(graphql_endpoint::run(gateway.unwrap(), stop.clone()));
-    async {
+    async move {
         handler.await.unwrap().unwrap();
         gateway.await.unwrap().unwrap();
     }

@@ -138,9 +138,7 @@ impl Case {
                 change(&mut log);
                 self.audit_topics(bank, &name, sources, log).await
             }
-            Wrong::Committed(group, topic) => {
-                let group = format!("{name}{group}");
-                commit(bank, &group, &format!("{name}{topic}"));
+            Wrong::Committed(..) => {
                 self.audit_topics(bank, &name, sources, bank.log.clone())
                     .await
             }
@@ -169,6 +167,9 @@ impl Case {
     ) -> Result<Report, String> {
         let brokers = &bank.cluster.kafka_brokers;
         write_topics(brokers, &bank.prefix, name, log, &bank.codec).await;
+        if let Wrong::Committed(group, topic) = &self.wrong {
+            commit(bank, &format!("{name}{group}"), &format!("{name}{topic}"));
+        }
         sources.topic_prefix = name.to_owned();
         let report = judge(bank, name, &sources).await;
         remove_topics(brokers, name).await;

@@ -90,7 +90,7 @@ impl Log {
         let mut by_account: BTreeMap<String, Vec<(i64, usize)>> = BTreeMap::new();
         for (index, entry) in self.in_topic(Topic::BalanceChanged) {
             let change = entry.change();
-            let version = change.change.unwrap().version;
+            let version = change.change.as_ref().unwrap().version;
             by_account
                 .entry(change.iban.clone())
                 .or_default()

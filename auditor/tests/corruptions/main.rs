@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod asking;
 mod bank;
 mod books;
 mod case;
@@ -11,6 +12,7 @@ mod copy;
 mod histories;
 mod log;
 mod models;
+mod program;
 mod topics;
 
 use std::sync::Arc;
@@ -52,6 +54,8 @@ async fn given_a_healthy_bank_when_one_thing_is_made_wrong_then_its_invariant_is
     let bank = Arc::new(Healthy::record().await);
     given_a_healthy_bank_when_audited_then_everything_holds(&bank).await;
     given_a_copy_with_nothing_wrong_when_audited_then_everything_holds(&bank).await;
+    program::given_the_program_when_it_ends_then_its_code_is_the_verdict(&bank).await;
+    program::given_a_healthy_bank_when_followed_then_status_and_metrics_tell(&bank).await;
 
     let cases = cases();
     assert!(cases.len() >= 40, "{} corruptions", cases.len());
@@ -66,7 +70,7 @@ async fn given_a_healthy_bank_when_one_thing_is_made_wrong_then_its_invariant_is
             }
         })
         .buffer_unordered(AT_ONCE)
-        .filter_map(async |failure| failure)
+        .filter_map(std::future::ready)
         .collect()
         .await;
     assert!(

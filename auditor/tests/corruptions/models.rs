@@ -96,8 +96,7 @@ pub(crate) fn cases() -> Vec<Case> {
         it(
             "A7",
             "one user name twice",
-            "alter table session drop constraint session_user_name_fkey; \
-             alter table customer drop constraint customer_pkey; \
+            "alter table customer drop constraint customer_pkey cascade; \
              insert into customer (user_name, password_hash, role) \
              values ('twice', '', 'EMPLOYEE'), ('twice', '', 'EMPLOYEE')",
         ),
