@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    build, chaos, down, failure::EXIT_CODES, load, logs, perf, preflight, reset, status, test_run,
-    up, workspace::Workspace,
+    audit, build, chaos, down, failure::EXIT_CODES, load, logs, perf, preflight, rebuild, reset,
+    status, test_run, up, workspace::Workspace,
 };
 
 /// The page's port when none is given.
@@ -97,6 +97,29 @@ enum Command {
         #[arg(long)]
         list: bool,
     },
+    /// Judge every invariant of the bank that runs: 0 holds, 1 violated, 2 could not be checked.
+    Audit {
+        /// For programs.
+        #[arg(long, conflicts_with = "follow")]
+        json: bool,
+        /// Go on while the bank runs; /status and /metrics tell.
+        #[arg(long)]
+        follow: bool,
+        /// With --follow: at least this long between two rounds.
+        #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        every: u64,
+        /// How long the bank may take to deal with what stands in the topics.
+        #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3_600))]
+        wait: u64,
+        /// What clients recorded.
+        #[arg(long, value_name = "FILE")]
+        history: Option<PathBuf>,
+        /// First copies of changes must stand in the order of their versions, as with one handler.
+        #[arg(long)]
+        strict_order: bool,
+    },
+    /// Make the read model anew from the topics while the old one serves, and compare both.
+    Rebuild,
     /// What `up --detach` leaves running.
     #[command(hide = true)]
     Supervise {
@@ -146,6 +169,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Supervise { cluster, port } => {
             runtime.block_on(up::supervise(&workspace, &request(cluster, port)))
         }
+        Command::Rebuild => rebuild::rebuild(&workspace, &directory),
         Command::Down => runtime.block_on(down::down(&directory)),
         Command::Status { json } => runtime.block_on(status::status(&directory, json)),
         Command::Load {
@@ -160,6 +184,25 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Perf(Subject::Handler { quick, json }) => {
             runtime.block_on(perf::handler(&workspace, &perf::Wish { quick, json }))
+        }
+        Command::Audit {
+            json,
+            follow,
+            every,
+            wait,
+            history,
+            strict_order,
+        } => {
+            // It has a runtime of its own, with more threads.
+            let wish = audit::Wish {
+                json,
+                follow,
+                every_seconds: every,
+                wait_seconds: wait,
+                history,
+                strict_order,
+            };
+            audit::audit(&directory, &wish)
         }
         Command::Chaos {
             scenarios,

@@ -10,6 +10,7 @@
 )]
 
 mod apt;
+mod audit;
 mod build;
 mod chaos;
 mod cli;
@@ -21,6 +22,7 @@ mod page;
 mod perf;
 mod preflight;
 mod progress;
+mod rebuild;
 mod reset;
 mod services;
 mod status;
