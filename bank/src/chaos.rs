@@ -69,12 +69,12 @@ pub(crate) fn chaos(workspace: &Workspace, wish: &Wish) -> anyhow::Result<ExitCo
             }
         }
     })?;
-    if stop.is_cancelled() {
-        bail!("interrupted");
-    }
     println!("\n{}", results.summary());
     if let Some(path) = &wish.json {
         save(&results, path)?;
+    }
+    if stop.is_cancelled() {
+        bail!("interrupted");
     }
     if results.hold() {
         return Ok(ExitCode::SUCCESS);

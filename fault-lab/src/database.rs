@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use local_cluster::PostgresEndpoint;
 use tokio_postgres::{Client, NoTls};
 
@@ -12,10 +13,14 @@ use crate::{error::LabError, observer::Place};
 
 /// To let us in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A server that was killed is back within this.
+const ADMINISTRATOR_PATIENCE: Duration = Duration::from_secs(20);
 /// Between two rounds of terminations.
 const TERMINATE_INTERVAL: Duration = Duration::from_millis(250);
 /// Between two rounds of taking what has become free.
 const TAKE_INTERVAL: Duration = Duration::from_millis(20);
+/// Connections asked for at once.
+const TAKEN_AT_ONCE: usize = 24;
 /// The databases of our services.
 const SERVICES: &str = "('command_handler', 'graphql_endpoint', 'articles_way')";
 
@@ -36,15 +41,22 @@ pub async fn connect(url: &str) -> Result<Client, LabError> {
     Ok(client)
 }
 
-/// Connects as the administrator.
+/// Connects as the administrator, also to a server that is just coming back from the fault before.
 ///
 /// # Errors
-/// When the server does not let us in.
+/// When the server does not let us in for a while.
 pub async fn administrator(
     endpoint: &PostgresEndpoint,
     database: &str,
 ) -> Result<Client, LabError> {
-    connect(&endpoint.url(&endpoint.administrator, &endpoint.password, database)).await
+    let url = endpoint.url(&endpoint.administrator, &endpoint.password, database);
+    let give_up = Instant::now() + ADMINISTRATOR_PATIENCE;
+    loop {
+        match connect(&url).await {
+            Err(_) if Instant::now() < give_up => tokio::time::sleep(TERMINATE_INTERVAL).await,
+            connected => return connected,
+        }
+    }
 }
 
 /// Ends every session of the services again and again.
@@ -137,35 +149,36 @@ pub async fn use_up_connections(
     let administrator = administrator(endpoint, "postgres").await?;
     let end = Instant::now() + lasts;
     let mut taken = Vec::new();
-    let mut is_first = true;
     while Instant::now() < end {
-        // All there are: the refusal says that there is none left.
-        while let Ok(client) = connect(url).await {
-            taken.push(client);
-            if Instant::now() >= end {
-                break;
-            }
+        // Many at once, to be quicker than the services are.
+        let attempts = (0..TAKEN_AT_ONCE).map(|_| connect(url));
+        let before = taken.len();
+        taken.extend(join_all(attempts).await.into_iter().flatten());
+        if taken.len() > before {
+            continue;
         }
-        if is_first {
-            is_first = false;
-            // All but ours, which have said nothing since they were let in.
-            run(
-                &administrator,
-                &format!(
-                    "select pg_terminate_backend(pid) from pg_stat_activity \
-                     where datname in {SERVICES} and query <> ''"
-                ),
+        // There is none left but those of the services.
+        let held = administrator
+            .query_one(
+                &format!("select count(*) from pg_stat_activity where datname in {SERVICES}"),
+                &[],
             )
-            .await?;
+            .await
+            .map_err(LabError::postgres("count sessions"))?
+            .get::<_, i64>(0);
+        if held > 0 {
+            terminate(&administrator).await?;
+        } else {
+            tokio::time::sleep(TAKE_INTERVAL).await;
         }
-        tokio::time::sleep(TAKE_INTERVAL).await;
     }
     Ok(())
 }
 
 /// Makes the server write to new files of its log, for which there may be no room.
 pub async fn switch_log(endpoint: &PostgresEndpoint) {
-    if let Ok(client) = administrator(endpoint, "postgres").await {
+    let url = endpoint.url(&endpoint.administrator, &endpoint.password, "postgres");
+    if let Ok(client) = connect(&url).await {
         // It fails, and the server with it: that is what it is for.
         let _ = run(
             &client,

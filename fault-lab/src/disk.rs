@@ -51,13 +51,17 @@ impl SmallDisk {
         tried.err().map(|error| error.to_string())
     }
 
-    /// Writes until not a byte is free.
+    /// Writes until not a byte is free, what was written before included.
     ///
     /// # Errors
     /// When the file cannot be made at all.
     pub fn fill(&self) -> Result<(), LabError> {
         let path = self.filler();
-        let mut file = File::create(&path).map_err(LabError::io("create", &path))?;
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(LabError::io("create", &path))?;
         let piece = vec![0_u8; PIECE_BYTES];
         let mut length = piece.len();
         while length > 0 {

@@ -1,6 +1,7 @@
 //! Doing what a schedule says: inject, wait, heal; each step when its time has come.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -23,7 +24,7 @@ use crate::{
     error::LabError,
     fault::{Fault, Step},
     load::direct::Direct,
-    observer,
+    observer::{self, Place},
     part::{Link, Part},
     poison,
     proxy::Weather,
@@ -38,7 +39,11 @@ const GATEWAY_READY: Duration = Duration::from_secs(20);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// A record of a topic that is read again comes within this.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_millis(500);
+/// A partition is read again within this, whatever else is broken meanwhile.
+const READ_PATIENCE: Duration = Duration::from_secs(30);
+/// A broker that was killed is back within this.
+const BROKER_PATIENCE: Duration = Duration::from_secs(30);
 /// Deliveries that are awaited at once.
 const DELIVERIES_MAX: usize = 500;
 /// Milliseconds since 1970 in years that are not this one; the broker refuses what is more than an hour ahead.
@@ -237,7 +242,7 @@ impl Injector {
     async fn repeat_commands(&self, records: u32) -> Result<(), LabError> {
         let brokers = self.bank.cluster.endpoints().kafka_brokers.clone();
         let prefix = self.bank.topic_prefix;
-        let ends = self.direct.observer().ends().await?;
+        let ends = self.ends().await?;
         let reading = tokio::task::spawn_blocking(move || {
             let consumer: BaseConsumer = observer::client(&brokers)
                 .create()
@@ -255,11 +260,12 @@ impl Injector {
                     .and_then(|()| consumer.assign(&assignment))
                     .map_err(LabError::kafka("read commands again"))?;
                 let mut next = start;
-                while next < end {
-                    let Some(message) = consumer.poll(READ_TIMEOUT) else {
-                        break;
+                let give_up = std::time::Instant::now() + READ_PATIENCE;
+                while next < end && std::time::Instant::now() < give_up {
+                    // An error is a broker that is away, for another fault's sake.
+                    let Some(Ok(message)) = consumer.poll(READ_TIMEOUT) else {
+                        continue;
                     };
-                    let message = message.map_err(LabError::kafka("read commands again"))?;
                     next = message.offset() + 1;
                     let key = message.key().map(<[u8]>::to_vec);
                     copies.push((topic.clone(), key, message.payload().map(<[u8]>::to_vec)));
@@ -278,6 +284,17 @@ impl Injector {
             drop(sent);
         }
         Ok(())
+    }
+
+    /// Where the topics end, as soon as the broker says so.
+    async fn ends(&self) -> Result<BTreeMap<Place, i64>, LabError> {
+        let give_up = Instant::now() + BROKER_PATIENCE;
+        loop {
+            match self.direct.observer().ends().await {
+                Err(_) if Instant::now() < give_up => sleep(LOOK).await,
+                ends => return ends,
+            }
+        }
     }
 
     async fn poison(&self, records: u32, seed: &mut Seed) -> Result<(), LabError> {

@@ -1,12 +1,14 @@
 //! One bank with its clients, and the life of a scenario in it: load, faults, recovery, quiet, verdict.
 
 use std::{
+    fs,
+    io::Write,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use auditor::history::Recorder;
+use auditor::history::{Event, Phase, Recorder};
 use local_cluster::Report;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -249,12 +251,14 @@ impl Lab {
         if wanted > dead_letters {
             findings.push(format!("{dead_letters} dead letters of {wanted}"));
         }
-        if let Err(error) = self.common.recorder.flush() {
-            findings.push(format!("the history is not written: {error}"));
-        }
+        let history = self.history_until_now();
+        let history = history.unwrap_or_else(|error| {
+            findings.push(error.in_a_line());
+            self.history.clone()
+        });
         let payments = self.common.samples(payments_from);
         let gateway_latency = Phases::of(&payments, first_fault_us, recovered_us);
-        let audited = judge::audit(&self.bank, self.history.clone()).await;
+        let audited = judge::audit(&self.bank, history).await;
         let recovery_ms = recovered
             .is_ok()
             .then(|| recovered_us.saturating_sub(healed_us) / 1_000);
@@ -271,7 +275,7 @@ impl Lab {
         if let Some(audited) = &audited {
             findings.extend(audited.complaints.iter().cloned());
         }
-        self.is_spoilt = verdict != Verdict::Holds;
+        self.is_spoilt = verdict == Verdict::Violated;
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Ok(Outcome {
             scenario: plan.name.clone(),
@@ -291,6 +295,34 @@ impl Lab {
             gateway_latency,
             audit: audited.map_or(Value::Null, |it| it.report),
         })
+    }
+
+    /// The history as it would be if the clients went away now: every follower has seen everything. They stay, for
+    /// the next scenario, so that this is said in a copy.
+    fn history_until_now(&self) -> Result<PathBuf, LabError> {
+        let copy = self.history.with_extension("until-now.jsonl");
+        let write = || {
+            self.common.recorder.flush()?;
+            fs::copy(&self.history, &copy)?;
+            let mut file = fs::File::options().append(true).open(&copy)?;
+            for follower in &self.followers {
+                let (client, operation) = follower.caught_up();
+                let event = Event {
+                    client,
+                    phase: Phase::Ok,
+                    operation,
+                    reason: None,
+                    wall_clock_us: 0,
+                    // Behind all others.
+                    monotonic_ns: u64::MAX,
+                };
+                serde_json::to_writer(&mut file, &event)?;
+                file.write_all(b"\n")?;
+            }
+            file.flush()
+        };
+        write().map_err(LabError::io("write", &copy))?;
+        Ok(copy)
     }
 
     fn start_load(&mut self, plan: &Plan) -> Load {

@@ -88,7 +88,6 @@ impl Observer {
     }
 
     /// What was seen so far.
-    #[must_use]
     pub fn board(&self) -> MutexGuard<'_, Board> {
         lock(&self.board)
     }

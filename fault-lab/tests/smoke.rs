@@ -90,7 +90,14 @@ async fn given_the_articles_way_in_the_handlers_place_when_killed_then_the_lab_s
     lab.close().await;
     let outcome = outcome.unwrap();
     assert_eq!(outcome.verdict, Verdict::Violated, "{}", outcome.text());
+    // It did work: a handler that never started would have lost everything.
+    assert!(
+        outcome.topic_latency.before.samples > 0,
+        "{}",
+        outcome.text()
+    );
     let tally = &outcome.tally;
-    assert!(tally.lost() + tally.doubled() > 0, "{}", outcome.text());
+    let effects = tally.changes_lost + tally.changes_doubled;
+    assert!(effects > 0, "{tally:?}\n{}", outcome.text());
     std::fs::remove_dir_all(&site.directory).unwrap();
 }

@@ -40,13 +40,14 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub struct Follower {
     name: String,
     number: usize,
+    subscription: u64,
     iban: String,
     session: String,
     common: Arc<Common>,
     /// The last change seen, and its cursor.
     version: i64,
     cursor: String,
-    subscriptions: u64,
+    is_known: bool,
     connections: usize,
 }
 
@@ -57,22 +58,24 @@ impl Follower {
         Follower {
             name: format!("follower-{number}"),
             number,
+            subscription: u64::try_from(number).unwrap_or_default(),
             iban: iban.to_owned(),
             session: session.to_owned(),
             common,
             version: 0,
             // Before the first.
             cursor: "0".to_owned(),
-            subscriptions: 0,
+            is_known: false,
             connections: 0,
         }
     }
 
     /// Follows until told to stop and until the newest change has come; says so when it does not.
     pub async fn follow(mut self, stop: CancellationToken) -> Follower {
-        self.subscriptions += 1;
-        let operation = self.subscribe_operation();
-        self.record(Phase::Invoke, operation.clone());
+        if !self.is_known {
+            self.is_known = true;
+            self.record(Phase::Invoke, self.subscribe_operation());
+        }
         let mut stop_at = None;
         loop {
             let ended = self.listen(&stop, &mut stop_at).await;
@@ -87,9 +90,6 @@ impl Follower {
                 "{} saw {} up to version {} of {newest}",
                 self.name, self.iban, self.version
             ));
-            self.record(Phase::Info, operation);
-        } else {
-            self.record(Phase::Ok, operation);
         }
         self
     }
@@ -200,7 +200,7 @@ impl Follower {
             Phase::Ok,
             Operation::Receive {
                 iban: self.iban.clone(),
-                subscription: self.subscription(),
+                subscription: self.subscription,
                 version,
             },
         );
@@ -214,17 +214,17 @@ impl Follower {
         self.cursor = cursor.to_owned();
     }
 
-    /// Different for each follower and each time it is told to follow.
-    fn subscription(&self) -> u64 {
-        const PER_FOLLOWER: u64 = 1_000_000;
-        u64::try_from(self.number).unwrap_or_default() * PER_FOLLOWER + self.subscriptions
+    /// What the auditor is to be told when all is quiet: that everything there is has been seen.
+    #[must_use]
+    pub fn caught_up(&self) -> (String, Operation) {
+        (self.name.clone(), self.subscribe_operation())
     }
 
     fn subscribe_operation(&self) -> Operation {
         Operation::Subscribe {
             iban: self.iban.clone(),
-            subscription: self.subscription(),
-            after_version: self.version,
+            subscription: self.subscription,
+            after_version: 0,
             is_permitted: true,
         }
     }
