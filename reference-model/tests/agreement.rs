@@ -147,7 +147,9 @@ fn side() -> impl Strategy<Value = Side> {
         "NL01OPEN0000000006",
         "NO9386011117947",
         "NL66OPEN0000000000\n",
-        "NL66OPEN000000000", "NL00OPEN0000000024", "DE99000000000000000030",
+        "NL66OPEN000000000",
+        "NL00OPEN0000000024",
+        "DE99000000000000000030",
         "NL66OPEN00000000000",
         "N\u{130}66OPEN0000000000",
         "\u{2003}Shop",
@@ -261,7 +263,11 @@ fn sent(sendings: &[Sending]) -> Vec<Sent> {
                 epoch: 1,
                 timestamp_ms: recorded_at_ms,
                 key: None,
-                value: Some(codec.encode(topic, &record).unwrap()),
+                value: Some(
+                    codec
+                        .encode(topic, &record)
+                        .expect("the codec writes commands"),
+                ),
             },
         });
     }
@@ -271,10 +277,10 @@ fn sent(sendings: &[Sending]) -> Vec<Sent> {
 fn records_of<'a>(frames: impl Iterator<Item = command_handler::frames::Frame<'a>>) -> Vec<Record> {
     frames
         .map(|frame| {
-            let value = frame.value.unwrap();
+            let value = frame.value.expect("no dead letters here");
             Record {
                 topic: frame.topic.definition().name,
-                key: String::from_utf8(frame.key.to_vec()).unwrap(),
+                key: String::from_utf8(frame.key.to_vec()).expect("keys are texts"),
                 // The schema's id tells the type.
                 name: match value[4] {
                     3 => "AccountCreationConfirmed",
@@ -309,9 +315,10 @@ fn decided_by_handler(sent: &[Sent], batch: usize) -> (Vec<Decision>, BTreeMap<I
             .map(|sent| {
                 let value = sent.consumed.value.as_deref();
                 let read = codec.decode_borrowed(sent.consumed.topic, value);
+                let read = read.expect("a known schema").expect("a good record");
                 Item {
                     record: sent.consumed.clone(),
-                    request: HandlerRequest::from_record(read.unwrap().unwrap()),
+                    request: HandlerRequest::from_record(read),
                 }
             })
             .collect();
@@ -324,7 +331,8 @@ fn decided_by_handler(sent: &[Sent], batch: usize) -> (Vec<Decision>, BTreeMap<I
             codec: &codec,
             topics: &topics,
         };
-        let plan = batch::plan(&items, accounts, HashMap::new(), tools).unwrap();
+        let plan =
+            batch::plan(&items, accounts, HashMap::new(), tools).expect("the codec writes answers");
         let entries = |id: CommandId| plan.entries.iter().filter(move |it| it.command_id == id);
         for (outcome, sent) in plan.outcomes.iter().zip(part) {
             assert_eq!(outcome.id.to_bytes(), sent.command.id);
