@@ -234,11 +234,10 @@ async fn lock_offsets(
         .map(|item| (names.name(item.topic), item.partition))
         .collect();
     let (topics, numbers): (Vec<String>, Vec<i32>) = places.into_iter().unzip();
-    // A commit lost with the server is no loss: offsets and effects go together, and the
-    // batch is read again. So it need not wait for the disk.
+    // The commit waits for the disk: one that was lost with the server would be missing for
+    // good, since this process reads on from where it is, not from what the server has left.
     let rows: Vec<OffsetRow> = statement(
-        "WITH fast AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-         SELECT topic, partition, next_offset, epoch FROM projection_offset, fast
+        "SELECT topic, partition, next_offset, epoch FROM projection_offset
          WHERE (topic, partition) IN (SELECT * FROM unnest(?, ?))
          ORDER BY topic, partition FOR UPDATE OF projection_offset",
     )
