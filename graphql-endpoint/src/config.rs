@@ -74,6 +74,11 @@ pub struct Config {
     )]
     pub demo_mode: bool,
 
+    /// Make the read model anew from the topics beside the old one, put it in its place, and
+    /// end.
+    #[arg(long)]
+    pub rebuild: bool,
+
     /// Print the API's schema and end.
     #[arg(long, exclusive = true)]
     pub print_schema: bool,

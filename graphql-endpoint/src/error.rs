@@ -57,6 +57,12 @@ pub enum Error {
     /// The topics could not be read for a trail.
     #[error("a trail could not be read")]
     Trail(#[from] KafkaError),
+    /// Only one rebuild at a time.
+    #[error("another rebuild is running")]
+    RebuildRuns,
+    /// The old tables were never free.
+    #[error("the old tables are in use all the time")]
+    TablesInUse,
     /// A test stops the gateway here.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

@@ -23,6 +23,8 @@ pub mod projection;
 
 pub mod store;
 
+pub mod rebuild;
+
 pub mod live;
 
 pub mod commands;
@@ -260,7 +262,7 @@ async fn read_topics(
     let projection = Projection {
         store: gateway.store.clone(),
         codec,
-        producer,
+        producer: Some(producer),
         vault: Arc::clone(&gateway.vault),
         steps: gateway.steps.clone(),
     };

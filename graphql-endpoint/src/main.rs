@@ -22,6 +22,12 @@ fn main() -> ExitCode {
     service::main(
         "graphql-endpoint",
         Threads::Several,
-        |config: Config, stop| graphql_endpoint::run(config, stop),
+        |config: Config, stop| async move {
+            if config.rebuild {
+                graphql_endpoint::rebuild::run(config, stop).await
+            } else {
+                graphql_endpoint::run(config, stop).await
+            }
+        },
     )
 }

@@ -28,7 +28,7 @@ use crate::store::projection::{Applied, Assignment, Item};
 /// Group whose members share the projection.
 pub const GROUP: &str = "graphql-endpoint";
 /// What the projection reads.
-const TOPICS: [Topic; 3] = [
+pub const TOPICS: [Topic; 3] = [
     Topic::AccountCreationFeedback,
     Topic::MoneyTransferFeedback,
     Topic::BalanceChanged,
@@ -44,8 +44,8 @@ pub struct Projection {
     pub store: Store,
     /// Reads records.
     pub codec: Arc<Codec>,
-    /// For dead letters.
-    pub producer: Producer,
+    /// For dead letters; none in a rebuild, when they are in their topic already.
+    pub producer: Option<Producer>,
     /// For the tokens of new accounts.
     pub vault: Arc<TokenVault>,
     /// Watched in tests only.
@@ -133,8 +133,12 @@ impl Projection {
         Ok(())
     }
 
-    /// Returns the assignments that are over, whose records were not applied.
-    async fn apply(
+    /// Applies a batch. Returns the assignments that are over, whose records were not
+    /// applied.
+    ///
+    /// # Errors
+    /// When dead letters can no longer be sent.
+    pub async fn apply(
         &self,
         kafka: &KafkaConfig,
         batch: &[Consumed],
@@ -219,6 +223,9 @@ impl Projection {
         reason: &str,
         detail: &str,
     ) -> Result<(), Error> {
+        let Some(producer) = &self.producer else {
+            return Ok(());
+        };
         let topic = kafka.topics().name(consumed.topic);
         warn!(
             topic,
@@ -229,7 +236,7 @@ impl Projection {
             "dead letter"
         );
         let headers = dead_letters::headers(&kafka.topics(), consumed, reason);
-        self.producer
+        producer
             .send(Outgoing {
                 topic: Topic::DeadLetters,
                 key: consumed.key.as_deref().unwrap_or_default(),

@@ -33,13 +33,14 @@ macro_rules! example {
 }
 
 /// All of them, in the order in which one would try them.
-pub const EXAMPLES: [Example; 9] = [
+pub const EXAMPLES: [Example; 10] = [
     example!("The bank, and who you are", "bank"),
     example!("Log in", "log_in"),
     example!("Open an account", "open_account"),
     example!("Deposit cash", "deposit"),
     example!("Transfer money", "transfer"),
     example!("What became of a command", "command"),
+    example!("A command's trail through the topics", "trail"),
     example!("Transactions, page by page", "transactions"),
     example!("All accounts (employee)", "accounts"),
     example!("Live transactions", "live"),

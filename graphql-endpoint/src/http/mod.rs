@@ -1,5 +1,7 @@
 //! One origin for everything: the API, its WebSocket, the page.
 
+mod events;
+
 pub mod explorer;
 
 mod headers;

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::{Shared, caller, origin};
+use super::{Shared, caller, events, origin};
 use crate::answer::{Code, Refusal};
 use crate::graphql::{classify, prepare, refused};
 use crate::steps::Step;
@@ -112,6 +112,7 @@ pub(super) async fn answer(
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal);
     }
     let caller = caller(request.headers(), address.ip());
+    let are_events_wanted = events::are_wanted(request.headers());
     let body = tokio::time::timeout(
         shared.gateway.limits.body_wait,
         Bytes::from_request(request, &()),
@@ -139,10 +140,13 @@ pub(super) async fn answer(
     let request = operation.into_request();
     let prepared = request.and_then(|request| prepare(request, caller, &shared.gateway));
     let (request, is_mutation) = match prepared {
+        Ok((request, checked)) if checked.is_subscription && are_events_wanted => {
+            return events::answer(shared, address.ip(), request);
+        }
         Ok((_, checked)) if checked.is_subscription => {
             let refusal = Refusal::new(
                 Code::BadRequest,
-                "subscriptions are answered on the WebSocket at /graphql-ws",
+                "subscriptions are answered on the WebSocket at /graphql-ws, or as text/event-stream",
             );
             return refuse(StatusCode::BAD_REQUEST, refusal);
         }

@@ -68,15 +68,30 @@ impl Store {
     /// Names the database; nothing is connected yet.
     #[must_use]
     pub fn new(url: &Token, steps: Steps) -> Store {
+        Store::with_setup(url, steps, CONNECTION_SETUP.to_owned())
+    }
+
+    /// The same database, with the tables of this schema before all others. What is
+    /// committed there is nobody's yet, and so waits for no disk: whoever puts these tables
+    /// into use does so with a commit that waits for all before it.
+    #[must_use]
+    pub fn within(url: &Token, schema: &'static str) -> Store {
+        let setup = format!(
+            "{CONNECTION_SETUP}; SET search_path = {schema}, public; SET synchronous_commit = off"
+        );
+        Store::with_setup(url, Steps::default(), setup)
+    }
+
+    fn with_setup(url: &Token, steps: Steps, setup: String) -> Store {
         let mut config = ManagerConfig::default();
         // A check that costs no round trip; a connection that died is noticed in use.
         config.recycling_method = RecyclingMethod::Fast;
-        config.custom_setup = Box::new(|url| {
-            let url = url.to_owned();
+        config.custom_setup = Box::new(move |url| {
+            let (url, setup) = (url.to_owned(), setup.clone());
             async move {
                 let mut connection = AsyncPgConnection::establish(&url).await?;
                 connection
-                    .batch_execute(CONNECTION_SETUP)
+                    .batch_execute(&setup)
                     .await
                     .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
                 Ok(connection)

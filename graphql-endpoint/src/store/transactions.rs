@@ -68,6 +68,8 @@ impl Store {
             Direction::Credit => 1,
             Direction::Debit => -1,
         });
+        // The collation, since the database's own may know the letters of English only, while
+        // live updates are filtered by the letters of all.
         let asked = statement(
             "SELECT iban, version, new_balance_cents, changed_by_cents, from_to, description,
                     command_id, occurred_at, source_partition, source_offset
@@ -75,7 +77,8 @@ impl Store {
              WHERE iban = ? AND version < ?
                AND (? IS NULL OR sign(changed_by_cents) = ?)
                AND abs(changed_by_cents::numeric) BETWEEN ? AND ?
-               AND (? IS NULL OR strpos(lower(description), lower(?)) > 0)
+               AND (? IS NULL OR strpos(lower(description COLLATE \"und-x-icu\"),
+                                        lower(? COLLATE \"und-x-icu\")) > 0)
              ORDER BY version DESC LIMIT ?",
         )
         .bind::<Text, _>(iban.to_owned())

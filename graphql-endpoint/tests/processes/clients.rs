@@ -24,9 +24,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// Tries of one request: as many as a gateway needs to come back.
 const TRIES_MAX: usize = 2_000;
 
+const PASSWORD: &str = "a canary that nobody may hear";
 const OPEN: &str = "mutation ($id: CommandId!, $name: String!) {
-    openAccount(input: { commandId: $id, userName: $name, password: \"a long enough password\",
-                         bearer: true }) {
+    openAccount(input: { commandId: $id, userName: $name, bearer: true,
+                         password: \"a canary that nobody may hear\" }) {
         __typename ... on SignedIn { sessionToken user { account { iban } } } } }";
 const DEPOSIT: &str = "mutation ($id: CommandId!, $amount: Amount!) {
     deposit(input: { commandId: $id, amount: $amount }) {
@@ -224,6 +225,11 @@ impl Customer {
             let answers = &mut self.given.get_mut(&id).unwrap().answers;
             answers.insert(said.unwrap().to_owned());
         }
+    }
+
+    /// What must stand in no log.
+    pub(crate) fn secrets(&self) -> [&str; 2] {
+        [PASSWORD, self.bearer.as_ref().unwrap()]
     }
 
     /// Somebody who follows the account.

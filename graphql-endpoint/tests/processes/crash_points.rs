@@ -28,6 +28,10 @@ const CUSTOMERS: u64 = 4;
 const PAYMENTS_AFTER: usize = 5;
 /// The group has noticed by then that a member is gone: its session, and a margin.
 const SESSION_IS_OVER: Duration = Duration::from_millis(4_500);
+/// Between two kills.
+const KILL_INTERVAL: Duration = Duration::from_secs(5);
+/// Between two payments of a customer whose gateways are killed.
+const PACE: Duration = Duration::from_millis(50);
 /// Longest wait for a word on whether a gateway is ready.
 const ANSWER_WAIT: Duration = Duration::from_secs(1);
 /// Between two records that nobody can read.
@@ -124,7 +128,7 @@ impl Scenario {
         let mut customers = JoinSet::new();
         for number in 0..CUSTOMERS {
             let customer = Customer::new(number, self.seed, &addresses, directory.clone());
-            customers.spawn(live(customer, is_healed.clone()));
+            customers.spawn(live(customer, is_healed.clone(), Duration::ZERO));
         }
         let poisoning = tokio::spawn(poison(Arc::clone(&world), self.step, is_healed));
         watched.reaches(stop).await;
@@ -150,19 +154,7 @@ impl Scenario {
         }
         healed.send(true).unwrap();
         poisoning.await.unwrap();
-        let mut lives: Vec<Life> = Vec::new();
-        while let Some(life) = customers.join_next().await {
-            lives.push(life.unwrap());
-        }
-        let log = world.settled().await;
-        for life in lives {
-            log.judge(&life.customer);
-            let last = log.last_version(&life.customer.iban);
-            life.last.send(Some(last)).unwrap();
-            let seen = tokio::time::timeout(PATIENCE, life.following);
-            let seen = seen.await.expect("a follower sees the end").unwrap();
-            log.judge_seen(&life.customer.iban, &seen);
-        }
+        judge(&world, customers).await;
         if self.action == Action::Pause {
             assert!(watched.is_running(), "{}", watched.said());
         }
@@ -184,6 +176,24 @@ async fn is_ready(address: &str) -> bool {
     answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status().is_success()))
 }
 
+/// Waits for the customers and the read model, and judges both.
+async fn judge(world: &World, mut customers: JoinSet<Life>) {
+    let mut lives: Vec<Life> = Vec::new();
+    while let Some(life) = customers.join_next().await {
+        lives.push(life.unwrap());
+    }
+    let log = world.settled().await;
+    for life in lives {
+        log.judge(&life.customer);
+        world.keeps_secret(&life.customer.secrets());
+        let last = log.last_version(&life.customer.iban);
+        life.last.send(Some(last)).unwrap();
+        let seen = tokio::time::timeout(PATIENCE, life.following);
+        let seen = seen.await.expect("a follower sees the end").unwrap();
+        log.judge_seen(&life.customer.iban, &seen);
+    }
+}
+
 /// A customer at the end, still followed.
 struct Life {
     customer: Customer,
@@ -191,8 +201,9 @@ struct Life {
     last: watch::Sender<Option<i64>>,
 }
 
-/// Signs up, follows the account, and pays until all is well again, and a little longer.
-async fn live(mut customer: Customer, healed: watch::Receiver<bool>) -> Life {
+/// Signs up, follows the account, and pays at this pace until all is well again, and a
+/// little longer.
+async fn live(mut customer: Customer, healed: watch::Receiver<bool>, pace: Duration) -> Life {
     customer.sign_up().await;
     let (last, is_last) = watch::channel(None);
     let follower = customer.follower();
@@ -204,6 +215,7 @@ async fn live(mut customer: Customer, healed: watch::Receiver<bool>) -> Life {
             after += 1;
         }
         customer.pay().await;
+        tokio::time::sleep(pace).await;
     }
     customer.ask_for_all().await;
     Life {
@@ -289,6 +301,40 @@ async fn given_a_step_when_the_next_one_fails_then_the_gateway_goes_on_or_says_w
         (Step::Committed, Action::Error),
     ];
     run_all(some(&stops, 1, 200)).await;
+}
+
+/// Every five seconds; for a minute when everything is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn given_two_gateways_when_one_after_the_other_is_killed_then_every_client_gets_everything_once()
+ {
+    let kills = if full() { 12 } else { 4 };
+    let world = Arc::new(World::new("kills").await);
+    let addresses = [free_address(), free_address()];
+    let mut gateways = addresses
+        .each_ref()
+        .map(|it| Process::start(&world, it, None));
+    let (ended, is_ended) = watch::channel(false);
+    let directory = Directory::default();
+    let mut customers = JoinSet::new();
+    for number in 0..CUSTOMERS {
+        let customer = Customer::new(number, 300, &addresses, directory.clone());
+        customers.spawn(live(customer, is_ended.clone(), PACE));
+    }
+    for kill in 0..kills {
+        tokio::time::sleep(KILL_INTERVAL).await;
+        let at = kill % gateways.len();
+        gateways[at].kill();
+        gateways[at] = Process::start(&world, &addresses[at], None);
+    }
+    ended.send(true).unwrap();
+    judge(&world, customers).await;
+    for gateway in gateways {
+        gateway.end().await;
+    }
+    Arc::into_inner(world)
+        .expect("nobody else uses it")
+        .end()
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,6 +107,12 @@ impl Process {
         input.write_all(GO_ON).unwrap();
     }
 
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// SIGTERM, and the clean end it asks for.
     pub(crate) async fn end(mut self) {
         self.signal(Signal::TERM);

@@ -141,6 +141,26 @@ impl World {
             .expect("a free port")
             .port();
         self.address = format!("127.0.0.1:{port}");
+        let config = self.config();
+        let limits = self.settings.limits;
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        let running = tokio::spawn(async move {
+            graphql_endpoint::run_within(config, token, Steps::default(), limits)
+                .await
+                .expect("the gateway goes on");
+        });
+        self.gateway = Some((stop, running));
+        let url = format!("http://{}/readyz", self.address);
+        eventually("the gateway is ready", async || {
+            let answer = reqwest::get(&url).await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+    }
+
+    /// What the gateway is told.
+    pub(crate) fn config(&self) -> Config {
         let key = self.keys.path().join("token.key");
         std::fs::write(&key, "17".repeat(32)).expect("a key");
         let mut config = Config::parse_from([
@@ -166,21 +186,7 @@ impl World {
         ]);
         config.site_directory.clone_from(&self.settings.site);
         config.heartbeat_address = self.settings.heartbeat;
-        let limits = self.settings.limits;
-        let stop = CancellationToken::new();
-        let token = stop.clone();
-        let running = tokio::spawn(async move {
-            graphql_endpoint::run_within(config, token, Steps::default(), limits)
-                .await
-                .expect("the gateway goes on");
-        });
-        self.gateway = Some((stop, running));
-        let url = format!("http://{}/readyz", self.address);
-        eventually("the gateway is ready", async || {
-            let answer = reqwest::get(&url).await.ok()?;
-            answer.status().is_success().then_some(())
-        })
-        .await;
+        config
     }
 
     pub(crate) async fn stop_gateway(&mut self) {
