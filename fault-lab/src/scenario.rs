@@ -80,7 +80,7 @@ pub const SMOKE: [&str; 8] = [
     "kill-gateway",
     "pause-long-handler",
     "cut-handler-postgres",
-    "kill-postgres",
+    "immediate-stop",
     "repeat-commands",
     "poison",
     "scale-handlers",

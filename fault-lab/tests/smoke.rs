@@ -23,15 +23,23 @@ const SEED: u64 = 20_190_519;
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn site() -> Site {
-    let test = std::env::current_exe().unwrap();
-    let programs = test.ancestors().nth(2).unwrap().to_owned();
-    let target: PathBuf = programs.parent().unwrap().to_owned();
+    let test = std::env::current_exe().expect("a test is a program");
+    let programs = test
+        .ancestors()
+        .nth(2)
+        .expect("a test lies in deps")
+        .to_owned();
+    let target: PathBuf = programs
+        .parent()
+        .expect("release lies in target")
+        .to_owned();
     Site {
         directory: directory(&target),
         programs,
     }
 }
 
+#[expect(clippy::print_stdout, reason = "shown with a failure")]
 fn progress() -> Progress {
     Arc::new(|line| println!("{line}"))
 }
