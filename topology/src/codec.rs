@@ -11,9 +11,9 @@
 mod datum;
 pub mod reference;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Once, RwLock};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, Once, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use apache_avro::Schema;
 use schema_registry_converter::async_impl::schema_registry::{
@@ -40,6 +40,9 @@ const UNKNOWN_ID_PAUSE: Duration = Duration::from_millis(100);
 /// Times an id the registry does not know is asked for before its record counts as
 /// undecodable: a registry that has just restarted may not know it yet.
 const UNKNOWN_ID_ATTEMPTS: u32 = 3;
+/// How long a registry is taken at its word after that: it has not just restarted, and a
+/// flood of such records is not to be read at the pace of these pauses.
+const UNKNOWN_ID_TRUST: Duration = Duration::from_secs(1);
 
 /// Why a record could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +121,13 @@ pub struct Codec {
     /// A handful: found faster by looking than by hashing.
     written: Vec<(Topic, RecordKind, u32)>,
     known: RwLock<BTreeMap<u32, Writer>>,
+    unknown: Mutex<Option<Unknown>>,
+}
+
+/// Ids the registry has just said it does not know.
+struct Unknown {
+    since: Instant,
+    ids: BTreeSet<u32>,
 }
 
 impl Codec {
@@ -130,6 +140,7 @@ impl Codec {
             registry,
             written: Vec::new(),
             known: RwLock::default(),
+            unknown: Mutex::default(),
         };
         for topic in written {
             for kind in topic.definition().records {
@@ -149,6 +160,7 @@ impl Codec {
             registry: registry_settings("http://127.0.0.1:9"),
             written: ids.to_vec(),
             known: RwLock::default(),
+            unknown: Mutex::default(),
         };
         for (_, kind, id) in ids {
             codec.remember(*id, Writer::Newest(*kind));
@@ -298,11 +310,22 @@ impl Codec {
     }
 
     async fn look_up(&self, id: u32) -> Result<Writer, DecodeError> {
-        let mut attempt = 1;
+        let no_schema = || undecodable("UNKNOWN_SCHEMA", format!("no schema has id {id}"));
+        // Ids are positive numbers of 32 bits with a sign; a registry asked for another may
+        // say anything.
+        if id == 0 || i32::try_from(id).is_err() {
+            return Err(no_schema());
+        }
+        let (is_trusted, said_unknown) = self.said_unknown(id);
+        if said_unknown {
+            return Err(no_schema());
+        }
+        let mut attempt = if is_trusted { UNKNOWN_ID_ATTEMPTS } else { 1 };
         let registered = loop {
             match get_schema_by_id(id, &self.registry).await {
                 Ok(registered) => break registered,
                 Err(source) if source.retriable || !says_unknown(&source) => {
+                    *self.unknown() = None;
                     return Err(DecodeError::Registry { id, source });
                 }
                 Err(_) if attempt < UNKNOWN_ID_ATTEMPTS => {
@@ -310,10 +333,8 @@ impl Codec {
                     tokio::time::sleep(UNKNOWN_ID_PAUSE).await;
                 }
                 Err(_) => {
-                    return Err(undecodable(
-                        "UNKNOWN_SCHEMA",
-                        format!("no schema has id {id}"),
-                    ));
+                    self.remember_unknown(id);
+                    return Err(no_schema());
                 }
             }
         };
@@ -328,6 +349,34 @@ impl Codec {
         let writer = Writer::of(kind, schema);
         self.remember(id, writer.clone());
         Ok(writer)
+    }
+
+    fn unknown(&self) -> std::sync::MutexGuard<'_, Option<Unknown>> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the registry is taken at its word now, and whether it was about this id.
+    fn said_unknown(&self, id: u32) -> (bool, bool) {
+        let mut unknown = self.unknown();
+        if unknown
+            .as_ref()
+            .is_some_and(|it| it.since.elapsed() >= UNKNOWN_ID_TRUST)
+        {
+            *unknown = None;
+        }
+        let said = unknown.as_ref().map(|it| it.ids.contains(&id));
+        (said.is_some(), said.unwrap_or(false))
+    }
+
+    fn remember_unknown(&self, id: u32) {
+        let mut unknown = self.unknown();
+        let unknown = unknown.get_or_insert_with(|| Unknown {
+            since: Instant::now(),
+            ids: BTreeSet::new(),
+        });
+        if unknown.ids.len() < KNOWN_IDS_MAX {
+            unknown.ids.insert(id);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use tracing::{info, warn};
 
-use crate::topics::Topics;
+use crate::topics::{DEAD_LETTER_BATCH_BYTES_MAX, Topics};
 
 /// Records the client library's producer holds; ours lets senders wait before that.
 pub const PRODUCER_RECORDS_MAX: u32 = 20_000;
@@ -118,6 +118,8 @@ impl KafkaConfig {
             .set("enable.idempotence", "true")
             // 0 is for ever: a broker that is away is waited for, never an answer.
             .set("message.timeout.ms", "0")
+            // A dead letter is as large as what it was made of.
+            .set("message.max.bytes", DEAD_LETTER_BATCH_BYTES_MAX.to_string())
             // What Java clients use, and what `partition` decides beforehand.
             .set("partitioner", "murmur2_random")
             .set(

@@ -36,17 +36,37 @@ pub struct TopicDefinition {
     pub settings: &'static [(&'static str, &'static str)],
 }
 
+/// The broker unpacks what strangers pack: it then refuses what is too large unpacked, and
+/// no reader meets a codec it was not built with. Our own producers pack nothing.
+const UNPACKED: (&str, &str) = ("compression.type", "uncompressed");
+/// A batch of records, with the client's framing: a megabyte, as brokers have it.
+const BATCH_BYTES_MAX: (&str, &str) = ("max.message.bytes", "1048588");
+/// Largest batch of dead letters: what filled a batch elsewhere, with where it stood.
+pub const DEAD_LETTER_BATCH_BYTES_MAX: u32 = 2 * 1024 * 1024;
+
 /// Events are facts: kept for ever.
 const KEPT: &[(&str, &str)] = &[
     ("cleanup.policy", "delete"),
     ("retention.ms", "-1"),
     ("retention.bytes", "-1"),
+    UNPACKED,
+    BATCH_BYTES_MAX,
 ];
 /// A beat has no meaning after a quarter of an hour.
 const SHORT_LIVED: &[(&str, &str)] = &[
     ("cleanup.policy", "delete"),
     ("retention.ms", "900000"),
     ("segment.ms", "900000"),
+    UNPACKED,
+    BATCH_BYTES_MAX,
+];
+/// Whatever stood in another topic has room here, whole.
+const KEPT_WHOLE: &[(&str, &str)] = &[
+    ("cleanup.policy", "delete"),
+    ("retention.ms", "-1"),
+    ("retention.bytes", "-1"),
+    UNPACKED,
+    ("max.message.bytes", "2097152"),
 ];
 
 /// Every topic of the Bank.
@@ -104,7 +124,7 @@ pub const DEFINITIONS: [TopicDefinition; 7] = [
         name: "dead_letters",
         partitions: 1,
         records: &[],
-        settings: KEPT,
+        settings: KEPT_WHOLE,
     },
 ];
 
@@ -171,6 +191,23 @@ mod tests {
     fn the_table_stands_in_the_order_of_the_enum() {
         for definition in &DEFINITIONS {
             assert_eq!(definition.topic.definition().name, definition.name);
+        }
+    }
+
+    #[test]
+    fn dead_letters_have_room_for_whatever_any_topic_takes() {
+        let bytes_max = |definition: &TopicDefinition| {
+            let settings = definition.settings.iter();
+            let found = settings.rev().find(|(name, _)| *name == BATCH_BYTES_MAX.0);
+            found.map(|(_, value)| value.parse::<u32>().unwrap())
+        };
+        for definition in &DEFINITIONS {
+            let expected = match definition.topic {
+                Topic::DeadLetters => DEAD_LETTER_BATCH_BYTES_MAX,
+                // Half of it is more than the headers need.
+                _ => DEAD_LETTER_BATCH_BYTES_MAX / 2 + 12,
+            };
+            assert_eq!(bytes_max(definition), Some(expected), "{}", definition.name);
         }
     }
 

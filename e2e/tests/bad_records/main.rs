@@ -113,11 +113,14 @@ async fn send(world: &World, number: usize, case: Case) -> Result<SentCase> {
         .collect();
     let last = records.last().context("a case without records")?;
     let (follower, good) = good(world, last.topic, last.partition.unwrap_or(0));
-    let mut places = world
-        .send(records.iter().cloned().chain([follower]).collect())
-        .await?;
-    let follower = places.pop().context("no place")?;
-    ensure!(follower.is_ok(), "{}: {follower:?}", case.name);
+    let places = world.send(records.clone()).await?;
+    // By itself: a broker refuses a batch for any record in it.
+    let follower = world.send(vec![follower]).await?;
+    ensure!(
+        follower.iter().all(Result::is_ok),
+        "{}: {follower:?}",
+        case.name
+    );
     Ok(SentCase {
         case,
         records,
@@ -167,6 +170,10 @@ async fn given_112_kinds_of_records_nobody_should_write_when_written_then_each_h
             _ => sent.push(send(&world, number, case).await?),
         }
     }
+    // What ends a transaction is a record too, which nobody reads: something has to stand
+    // behind it, or the partition seems to lag for ever.
+    let ends = (0..9).map(|partition| good(&world, TRANSFERS, partition).0);
+    world.send(ends.collect()).await?;
     let all_sent = started.elapsed();
     let mut wrong = Vec::new();
     if let Err(error) = world.bank.wait_until_quiet(DEALT_WITH).await {
@@ -201,7 +208,7 @@ async fn given_112_kinds_of_records_nobody_should_write_when_written_then_each_h
             wrong.push(format!("{name}: the good one behind it: {error:#}"));
         }
     }
-    wrong.extend(check::nothing_dropped(&world, &found)?);
+    wrong.extend(check::nothing_dropped(&world, &found));
     wrong.extend(check::services_untouched(&world)?);
     wrong.extend(check::books(&world).await?);
     for (service, after) in memory_kib(&world)? {

@@ -31,7 +31,7 @@ const BOMB_BYTES: usize = 20_000_000;
 /// Records of the flood.
 const FLOOD_RECORDS: usize = 10_000;
 /// Records of the flood with schemas nobody has: each may cost a question to the registry.
-const UNKNOWN_FLOOD_RECORDS: u32 = 100;
+const UNKNOWN_FLOOD_RECORDS: u32 = 2_000;
 
 /// What has to come of the records of a case.
 #[derive(Clone, Debug)]
