@@ -373,7 +373,6 @@ impl ByAccount {
         }
         self.judge_read_model(iban, walk);
     }
-
 }
 
 /// The changes alone give what the books say.

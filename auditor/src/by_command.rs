@@ -9,8 +9,7 @@ pub(crate) use reasons::Reasons;
 use crate::facts::{
     ACCOUNT_ANSWERS, ACCOUNT_COMMANDS, Account, AccountRow, Announced, Answered, Asked, CREATION,
     Change, Changed, Decided, Entered, Entry, Id, OF_THE_WHOLE, OPENING, OfAccount, OfCommand,
-    Packed, Party, Place, SAID_YES, TRANSFER, TRANSFER_ANSWERS, TRANSFER_COMMANDS,
-    Told, dead,
+    Packed, Party, Place, SAID_YES, TRANSFER, TRANSFER_ANSWERS, TRANSFER_COMMANDS, Told, dead,
 };
 use crate::invariants::Name;
 use crate::report::CannotCheck;

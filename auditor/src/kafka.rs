@@ -77,9 +77,7 @@ impl Kafka {
         for topic in topics {
             let name = self.name(*topic);
             for partition in partitions(&consumer, &name)? {
-                let (first, end) = consumer
-                    .fetch_watermarks(&name, partition, TIMEOUT)
-                    .map_err(failed(format!("ask where {name}[{partition}] ends")))?;
+                let (first, end) = watermarks(&consumer, &name, partition)?;
                 if first > 0 {
                     return Err(CannotCheck::LogCut {
                         topic: name,
@@ -206,6 +204,26 @@ fn past_the_end(
         !matches!(position.map(|it| it.offset()), Some(Offset::Offset(at)) if at >= *end)
     });
     Ok(())
+}
+
+/// First offset and first one after the end; a new topic has no leader at first.
+fn watermarks(
+    consumer: &BaseConsumer,
+    name: &str,
+    partition: i32,
+) -> Result<(i64, i64), CannotCheck> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        match consumer.fetch_watermarks(name, partition, TIMEOUT) {
+            Ok(found) => return Ok(found),
+            Err(source) if Instant::now() > deadline => {
+                return Err(failed(format!("ask where {name}[{partition}] ends"))(
+                    source,
+                ));
+            }
+            Err(_) => std::thread::sleep(POLL),
+        }
+    }
 }
 
 fn partitions(consumer: &BaseConsumer, name: &str) -> Result<Vec<i32>, CannotCheck> {

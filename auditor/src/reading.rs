@@ -10,8 +10,7 @@ use rdkafka::message::BorrowedMessage;
 use crate::cut::Cut;
 use crate::dead_places::{DeadPlaces, spread, value_digest};
 use crate::facts::{
-    Answered, Asked, CHANGES, Changed, Id, Letter, OfCommand, Party, Place, TOPICS,
-    dead, digest,
+    Answered, Asked, CHANGES, Changed, Id, Letter, OfCommand, Party, Place, TOPICS, dead, digest,
 };
 use crate::invariants::Name;
 use crate::kafka::{Counters, Kafka, Offsets, partition_of};

@@ -39,7 +39,9 @@ fn written(number: i64, text: &str, has_id: bool) -> Vec<u8> {
         ("map".to_owned(), Theirs::Map(map)),
         ("flag".to_owned(), Theirs::Boolean(true)),
     ]);
-    let writer = apache_avro::writer::datum::GenericDatumWriter::builder(&schema).build().unwrap();
+    let writer = apache_avro::writer::datum::GenericDatumWriter::builder(&schema)
+        .build()
+        .unwrap();
     writer.write_value_to_vec(record).unwrap()
 }
 
@@ -91,9 +93,8 @@ fn given_a_record_cut_anywhere_or_longer_when_read_then_it_is_none() {
 #[test]
 fn given_hostile_bytes_when_read_then_they_are_refused() {
     let one = |kind: &str| {
-        let text = format!(
-            r#"{{"type":"record","name":"R","fields":[{{"name":"f","type":{kind}}}]}}"#
-        );
+        let text =
+            format!(r#"{{"type":"record","name":"R","fields":[{{"name":"f","type":{kind}}}]}}"#);
         Schema::parse(&text).unwrap()
     };
     let eleven = [0x80; 11];

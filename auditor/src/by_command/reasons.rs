@@ -83,5 +83,4 @@ impl ByCommand<'_> {
         }
         Ok(())
     }
-
 }

@@ -148,4 +148,3 @@ impl Asking {
 fn testing_iban() -> String {
     topology::Iban::of_our_bank(987_654_321).to_string()
 }
-

@@ -21,7 +21,8 @@ use crate::copy::remove_topics;
 use crate::log::Log;
 
 const HANDLER_KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
-pub(crate) const COMPANY_TOKEN: &str = "2222222222222222222222222222222222222222222222222222222222222222";
+pub(crate) const COMPANY_TOKEN: &str =
+    "2222222222222222222222222222222222222222222222222222222222222222";
 /// The bank has dealt with everything by then.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Nobody works on what a copy leaves undone.

@@ -98,6 +98,8 @@ impl Log {
         }
         let mut longest = by_account.into_values().max_by_key(Vec::len).unwrap();
         longest.sort_unstable();
+        // First copies only.
+        longest.dedup_by_key(|(version, _)| *version);
         longest.into_iter().map(|(_, index)| index).collect()
     }
 }

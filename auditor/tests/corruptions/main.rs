@@ -24,7 +24,7 @@ use crate::bank::Healthy;
 use crate::case::Case;
 
 /// Copies that are audited at the same time: they mostly wait for the broker.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 7;
 
 fn cases() -> Vec<Case> {
     [

@@ -29,8 +29,14 @@ async fn run(sources: &Sources, more: &[&str], variable: Option<(&str, &str)>) -
         .args(["--kafka-brokers", &sources.kafka_brokers])
         .args(["--topic-prefix", &sources.topic_prefix])
         .args(["--schema-registry-url", &sources.schema_registry_url])
-        .args(["--command-handler-database-url", &sources.handler_database_url])
-        .args(["--graphql-endpoint-database-url", &sources.gateway_database_url])
+        .args([
+            "--command-handler-database-url",
+            &sources.handler_database_url,
+        ])
+        .args([
+            "--graphql-endpoint-database-url",
+            &sources.gateway_database_url,
+        ])
         .args(["--wait-seconds", "0", "--strict-order"])
         .args(more)
         .envs(variable)
@@ -52,7 +58,9 @@ pub(crate) async fn given_the_program_when_it_ends_then_its_code_is_the_verdict(
     assert_eq!(json["report"]["findings"][0]["invariant"], "A1");
     assert_eq!(json["report"]["findings"][0]["state"], "holds");
 
-    let copy = bank.copy_database(&bank.books_template, "wrong_books").await;
+    let copy = bank
+        .copy_database(&bank.books_template, "wrong_books")
+        .await;
     let statement = "insert into emission_debt (owner, command_ids) values (1, '{}')";
     bank.administrate(&copy, statement).await;
     let wrong = Sources {
@@ -71,11 +79,19 @@ pub(crate) async fn given_the_program_when_it_ends_then_its_code_is_the_verdict(
     let ended = run(&nowhere, &[], None).await;
     assert_eq!(ended.code, Some(2));
     assert!(ended.output.is_empty(), "{}", ended.output);
-    assert!(ended.errors.contains("could not be checked"), "{}", ended.errors);
+    assert!(
+        ended.errors.contains("could not be checked"),
+        "{}",
+        ended.errors
+    );
 
     let ended = run(&sources, &[], Some(("BANK_WAIT_SECOND", "1"))).await;
     assert_eq!(ended.code, Some(2));
-    assert!(ended.errors.contains("BANK_WAIT_SECOND"), "{}", ended.errors);
+    assert!(
+        ended.errors.contains("BANK_WAIT_SECOND"),
+        "{}",
+        ended.errors
+    );
 }
 
 pub(crate) async fn given_a_healthy_bank_when_followed_then_status_and_metrics_tell(
