@@ -71,14 +71,12 @@ impl Store {
         Store::with_setup(url, steps, CONNECTION_SETUP.to_owned())
     }
 
-    /// The same database, with the tables of this schema before all others. What is
-    /// committed there is nobody's yet, and so waits for no disk: whoever puts these tables
-    /// into use does so with a commit that waits for all before it.
+    /// The same database, with the tables of this schema before all others. Its commits wait
+    /// for the disk: whoever fills the tables reads on from memory, and would not see that a
+    /// crash of the database took some of it back.
     #[must_use]
     pub fn within(url: &Token, schema: &'static str) -> Store {
-        let setup = format!(
-            "{CONNECTION_SETUP}; SET search_path = {schema}, public; SET synchronous_commit = off"
-        );
+        let setup = format!("{CONNECTION_SETUP}; SET search_path = {schema}, public");
         Store::with_setup(url, Steps::default(), setup)
     }
 
