@@ -133,12 +133,7 @@ impl Process {
     /// SIGCONT, and the word that the watched handler waits for at its step.
     pub(crate) fn resume(&mut self) {
         self.signal(Signal::CONT);
-        self.child
-            .stdin
-            .as_mut()
-            .unwrap()
-            .write_all(GO_ON)
-            .unwrap();
+        self.child.stdin.as_mut().unwrap().write_all(GO_ON).unwrap();
     }
 
     /// SIGTERM, and the clean end it asks for.
