@@ -216,7 +216,7 @@ async fn given_other_settings_when_applied_then_they_are_repaired_and_foreign_on
     let heartbeat = installation.topic("heartbeat");
     let altered = AlterConfig::new(ResourceSpecifier::Topic(&heartbeat))
         .set("retention.ms", "12345")
-        .set("max.message.bytes", "54321");
+        .set("flush.ms", "54321");
     let admin = installation.admin();
     admin
         .alter_configs([&altered], &AdminOptions::new())
@@ -225,7 +225,7 @@ async fn given_other_settings_when_applied_then_they_are_repaired_and_foreign_on
 
     let mut patience = PATIENCE_ATTEMPTS;
     while installation
-        .setting("heartbeat", "max.message.bytes")
+        .setting("heartbeat", "flush.ms")
         .await
         .as_deref()
         != Some("54321")
@@ -244,7 +244,7 @@ async fn given_other_settings_when_applied_then_they_are_repaired_and_foreign_on
     for (name, value) in [
         ("retention.ms", "900000"),
         ("segment.ms", "900000"),
-        ("max.message.bytes", "54321"),
+        ("flush.ms", "54321"),
     ] {
         let found = installation.setting("heartbeat", name).await;
         assert_eq!(found.as_deref(), Some(value), "{name}");
