@@ -13,15 +13,20 @@ use leptos_router::{
 
 use crate::{
     announcer::Announcer,
+    chosen_formats,
     components::frame::Frame,
     connection::Connection,
-    pages::{client::Client, employee::Employee, home::Home, not_found::NotFound},
+    pages::{
+        client::Client, employee::Employee, home::Home, how_it_works::HowItWorks, live::Live,
+        not_found::NotFound, results::Results, trail::Trail,
+    },
     payments::Payments,
     session::Session,
 };
 
 #[component]
 pub(crate) fn App() -> impl IntoView {
+    chosen_formats::begin();
     let announcer = Announcer::provide();
     let connection = Connection::provide(announcer);
     let session = Session::provide(connection);
@@ -33,6 +38,11 @@ pub(crate) fn App() -> impl IntoView {
                     <Route path=path!("/") view=Home/>
                     <Route path=path!("/client") view=Client/>
                     <Route path=path!("/employee/:iban?") view=Employee/>
+                    // The drawing stays when a topic below it is chosen: `/live`, `/live/topics/:topic`.
+                    <Route path=path!("/live/:section?/:topic?") view=Live/>
+                    <Route path=path!("/trail/:command_id?") view=Trail/>
+                    <Route path=path!("/results/:chart?") view=Results/>
+                    <Route path=path!("/how-it-works/:step?") view=HowItWorks/>
                 </Routes>
             </Frame>
         </Router>

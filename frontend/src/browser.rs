@@ -114,6 +114,10 @@ pub(crate) mod storage {
         }
     }
 
+    pub(crate) fn get(key: &str) -> Option<String> {
+        storage().and_then(|storage| storage.get_item(key).ok().flatten())
+    }
+
     pub(crate) fn remove(key: &str) {
         if let Some(storage) = storage() {
             let _ = storage.remove_item(key);

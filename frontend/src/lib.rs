@@ -1,7 +1,7 @@
 //! The page: what a person sees of the Bank, in the browser. It speaks `schema.graphql` with the gateway and knows
 //! nothing else of the house: queries and commands over HTTP, live changes over one WebSocket.
 //!
-//! In reading order: [`money`], [`iban`] and [`time`] turn what people write into values and back; [`validation`] and
+//! In reading order: [`money`], [`formats`], [`iban`] and [`time`] turn what people write into values and back; [`validation`] and
 //! [`words`] are what forms and answers say; [`api`] holds every operation; [`statement`] puts the changes of an account
 //! together; [`outbox`] keeps payments until there is an answer. All that is plain Rust and tested natively. What needs
 //! a browser follows: `session`, `connection`, `payments` and `following` hold the state of the page, `components` and
@@ -9,6 +9,7 @@
 
 pub mod api;
 pub mod backoff;
+pub mod formats;
 pub mod iban;
 pub mod money;
 pub mod outbox;
@@ -23,6 +24,8 @@ mod announcer;
 mod app;
 #[cfg(target_arch = "wasm32")]
 mod browser;
+#[cfg(target_arch = "wasm32")]
+mod chosen_formats;
 #[cfg(target_arch = "wasm32")]
 mod components;
 #[cfg(target_arch = "wasm32")]

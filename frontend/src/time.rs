@@ -1,20 +1,6 @@
-//! Moments as a statement shows them: 24 hours, local zone, Dutch order of day, month and year.
+//! Moments as a statement shows them: 24 hours, local zone, days in the way the reader has chosen.
 
-/// Months as they stand in a Dutch date, the first for January.
-const MONTHS: [&str; 12] = [
-    "januari",
-    "februari",
-    "maart",
-    "april",
-    "mei",
-    "juni",
-    "juli",
-    "augustus",
-    "september",
-    "oktober",
-    "november",
-    "december",
-];
+use crate::formats;
 
 /// A calendar day in the reader's zone. Orders by age.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,10 +30,7 @@ impl Day {
     /// `21 november 2026`, for headings.
     #[must_use]
     pub fn in_words(self) -> String {
-        let month = usize::try_from(self.month)
-            .ok()
-            .and_then(|month| MONTHS.get(month.wrapping_sub(1)));
-        format!("{} {} {}", self.day, month.unwrap_or(&"?"), self.year)
+        formats::long_date(self)
     }
 
     /// `2026-11-21`, for machines.
@@ -67,8 +50,7 @@ impl LocalTime {
     /// `21-11-2026, 13:05:07`.
     #[must_use]
     pub fn in_full(self) -> String {
-        let Day { year, month, day } = self.day;
-        format!("{day:02}-{month:02}-{year:04}, {}", self.clock())
+        format!("{}, {}", formats::short_date(self.day), self.clock())
     }
 }
 
@@ -83,7 +65,8 @@ pub fn duration_in_words(microseconds: u64) -> String {
         (SECOND, "s")
     };
     let tenths = (microseconds * 10 + unit / 2) / unit;
-    format!("{},{}\u{a0}{name}", tenths / 10, tenths % 10)
+    let mark = formats::with_current(|formats| formats.decimal.clone());
+    format!("{}{mark}{}\u{a0}{name}", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]

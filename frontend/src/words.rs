@@ -3,7 +3,7 @@
 
 use crate::{
     api::operations::{ApiError, ErrorCode, Payment, RejectionReason},
-    iban,
+    formats, iban,
     money::Cents,
 };
 
@@ -211,18 +211,10 @@ pub fn new_transactions(count: u64) -> String {
     }
 }
 
-/// A count with points between the thousands.
+/// A count with marks between the thousands.
 #[must_use]
 pub fn counted(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push('.');
-        }
-        text.push(digit);
-    }
-    text
+    formats::count(count)
 }
 
 fn too_many_tries(error: &ApiError) -> String {

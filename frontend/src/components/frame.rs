@@ -3,7 +3,10 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
-use super::connection_banner::{ConnectionBanner, LiveWord};
+use super::{
+    auditor_lamp::AuditorLamp,
+    connection_banner::{ConnectionBanner, LiveWord},
+};
 use crate::{
     announcer::Announcements,
     browser,
@@ -77,7 +80,12 @@ pub(crate) fn Frame(children: Children) -> impl IntoView {
                 {link("nav-home", "/", "the Bank")}
                 {link("nav-client", "/client", "Client")}
                 {link("nav-employee", "/employee", "Bank employee")}
+                {link("nav-live", "/live", "Live")}
+                {link("nav-trail", "/trail", "Trail")}
+                {link("nav-results", "/results", "Results")}
+                {link("nav-how-it-works", "/how-it-works", "How it works")}
             </nav>
+            <AuditorLamp/>
             <LiveWord/>
         </header>
         <ConnectionBanner/>

@@ -8,4 +8,8 @@
 pub(crate) mod client;
 pub(crate) mod employee;
 pub(crate) mod home;
+pub(crate) mod how_it_works;
+pub(crate) mod live;
 pub(crate) mod not_found;
+pub(crate) mod results;
+pub(crate) mod trail;
