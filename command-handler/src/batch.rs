@@ -11,6 +11,7 @@ use topology::records::borrowed::{
     MoneyTransferFailedRef, RecordRef, TokenRef,
 };
 use topology::records::{AccountType, ChangeIdentity, MoneyTransferConfirmed};
+use topology::stamps::Trace;
 use topology::{Cents, Codec, CommandId, EncodeError, Iban, Topic, Topics, dead_letters};
 
 use crate::domain::{Account, Accounts, Command, Event, Facts, Party, Rejection, decide, evolve};
@@ -109,6 +110,15 @@ pub struct OffsetMove {
     pub epoch: i64,
 }
 
+/// A command's times, to travel on with what it gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journey {
+    /// Its times so far.
+    pub trace: Trace,
+    /// What it gives: these of the plan's frames.
+    pub frames: Range<usize>,
+}
+
 /// Everything a batch writes and sends.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -126,6 +136,8 @@ pub struct Plan {
     pub dead_letters: Frames,
     /// All frames in the order they are sent.
     pub frames: Frames,
+    /// Of new decisions whose commands want to know where the time goes.
+    pub journeys: Vec<Journey>,
     /// Where reading goes on.
     pub offsets: Vec<OffsetMove>,
 }
@@ -274,6 +286,12 @@ impl Planner<'_> {
             self.record_event(request, record, event)?;
         }
         self.answer(request, &decision)?;
+        if let Some(trace) = &record.trace {
+            self.plan.journeys.push(Journey {
+                trace: Trace::clone(trace),
+                frames: first_frame..self.plan.frames.len(),
+            });
+        }
         self.decided.insert(request.id, self.plan.outcomes.len());
         self.plan.owed.push(request.id);
         self.plan.outcomes.push(Outcome {

@@ -6,16 +6,21 @@
 //! at a time. While the broker is away the window fills, then the loop waits.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use topology::Backoff;
+use topology::service::chain;
+use topology::{Backoff, Topic};
+use tracing::error;
 use topology::producer::{Delivery, Outgoing, Producer, SendError};
+use topology::stamps::{self, Stamp};
 
-use crate::frames::Frames;
+use crate::batch::Journey;
+use crate::frames::{Frames, Header};
 use crate::steps::{Interrupted, Step, Steps};
 use crate::store::{connect_cold, debts};
 
@@ -37,6 +42,24 @@ pub struct Debt {
     pub id: i64,
     /// The records, in order.
     pub frames: Frames,
+    /// Which of them travel with times; none of what is sent from the books again.
+    pub journeys: Vec<Journey>,
+}
+
+impl Debt {
+    /// The headers of its records with times, in order; those without are skipped.
+    fn stamped(&self) -> Vec<(Range<usize>, Vec<Header>)> {
+        if self.journeys.is_empty() {
+            return Vec::new();
+        }
+        let now_us = stamps::now_us();
+        let stamped = |journey: &Journey| {
+            let mut trace = journey.trace.clone();
+            trace.stamps = trace.stamps.with(Stamp::Emitted, now_us);
+            (journey.frames.clone(), trace.headers())
+        };
+        self.journeys.iter().map(stamped).collect()
+    }
 }
 
 /// Why emission ended. Nothing is lost: the notes of the debts stand.
@@ -115,8 +138,13 @@ pub fn start(
     };
     let work = async move {
         let (paid, to_clear) = mpsc::channel(PAID_MAX);
-        let clearing = tokio::spawn(clear(to_clear, database_url, in_flight, steps.clone()));
-        emit(debts, producer, paid, &steps).await?;
+        let clearing = tokio::spawn(clear(
+            to_clear,
+            database_url,
+            in_flight.clone(),
+            steps.clone(),
+        ));
+        emit(debts, producer, paid, &in_flight, &steps).await?;
         clearing.await.map_err(|_| EmissionError::Ended)
     };
     (emitter, work)
@@ -126,6 +154,7 @@ async fn emit(
     mut debts: mpsc::Receiver<Debt>,
     producer: Producer,
     paid: mpsc::Sender<i64>,
+    in_flight: &InFlight,
     steps: &Steps,
 ) -> Result<(), EmissionError> {
     let mut window = FuturesUnordered::new();
@@ -140,15 +169,29 @@ async fn emit(
                     window.push(acknowledged(debt.id, deliveries));
                 }
             },
-            Some(done) = window.next(), if !window.is_empty() => {
-                let done = done?;
-                steps.pass(Step::Acknowledged)?;
-                // The clearing task ends only with this one.
-                let _ = paid.send(done).await;
+            Some((id, done)) = window.next(), if !window.is_empty() => match done {
+                Ok(()) => {
+                    steps.pass(Step::Acknowledged)?;
+                    // The clearing task ends only with this one.
+                    let _ = paid.send(id).await;
+                }
+                // What nobody understands must not stop what is understood. The note stands, so
+                // that an audit sees it, and it is tried again like any debt that stands too long.
+                Err(error) if is_of_dead_letters(&error) => {
+                    error!(debt = id, error = chain(&error), "dead letters are refused and stay owed");
+                    in_flight.with(|debts| debts.remove(&id));
+                }
+                Err(error) => return Err(error.into()),
             }
         }
     }
     Ok(())
+}
+
+fn is_of_dead_letters(error: &SendError) -> bool {
+    let name = Topic::DeadLetters.definition().name;
+    // A prefix may stand in front of it.
+    matches!(error, SendError::Undelivered { topic, .. } if topic.ends_with(name))
 }
 
 /// A debt goes out in one piece, and in two when a test looks at what lies between.
@@ -157,7 +200,8 @@ async fn hand_over(
     debt: &Debt,
     steps: &Steps,
 ) -> Result<(Delivery, Option<Delivery>), EmissionError> {
-    let records: Vec<Outgoing<'_>> = debt
+    let stamped = debt.stamped();
+    let mut records: Vec<Outgoing<'_>> = debt
         .frames
         .iter()
         .map(|frame| Outgoing {
@@ -167,6 +211,11 @@ async fn hand_over(
             headers: frame.headers,
         })
         .collect();
+    for (frames, headers) in &stamped {
+        for record in &mut records[frames.clone()] {
+            record.headers = headers;
+        }
+    }
     if !steps.are_watched() {
         return Ok((producer.send_all(&records).await?, None));
     }
@@ -179,12 +228,15 @@ async fn hand_over(
 async fn acknowledged(
     id: i64,
     (first, rest): (Delivery, Option<Delivery>),
-) -> Result<i64, SendError> {
-    first.wait().await?;
-    if let Some(rest) = rest {
-        rest.wait().await?;
-    }
-    Ok(id)
+) -> (i64, Result<(), SendError>) {
+    let delivered = async {
+        first.wait().await?;
+        match rest {
+            Some(rest) => rest.wait().await,
+            None => Ok(()),
+        }
+    };
+    (id, delivered.await)
 }
 
 /// Removes notes of paid debts until the last emitter is gone.

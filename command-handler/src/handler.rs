@@ -28,10 +28,11 @@ use tokio_util::sync::CancellationToken;
 use topology::consumer::{BatchConsumer, ConsumeError, Consumed, Source};
 use topology::operations::{self, Readiness};
 use topology::producer::Producer;
+use topology::stamps::{self, Stamp};
 use topology::{Backoff, Codec, DecodeError, EncodeError, Topic, Topics};
 use tracing::{error, info, warn};
 
-use crate::batch::{self, Item, OffsetMove, Plan, Tools};
+use crate::batch::{self, Item, Journey, OffsetMove, Plan, Tools};
 use crate::config::Config;
 use crate::emission::{self, Debt, EmissionError, Emitter};
 use crate::keys::HandlerKey;
@@ -270,8 +271,14 @@ impl Handler {
     /// Deals with records until everything about them is in the books.
     async fn handle(&mut self, records: Vec<Consumed>) -> Result<Handled, Error> {
         self.steps.pass(Step::Polled)?;
+        let polled_us = stamps::now_us();
+        let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
         let mut items = Vec::with_capacity(records.len());
-        for record in records {
+        for mut record in records {
+            if let Some(trace) = &mut record.trace {
+                let read = trace.stamps.with(Stamp::Polled, polled_us);
+                trace.stamps = read.with(Stamp::Batch, count);
+            }
             items.push(self.understand(record).await);
         }
         self.steps.pass(Step::Decoded)?;
@@ -367,7 +374,8 @@ impl Handler {
                 codec: &codec,
                 topics: &topics,
             };
-            let plan = batch::plan(items, snapshot.accounts, snapshot.priors, tools)?;
+            let mut plan = batch::plan(items, snapshot.accounts, snapshot.priors, tools)?;
+            stamp(&mut plan.journeys, Stamp::Decided);
             steps.pass(Step::Decided)?;
             let debt = if steps.are_watched() {
                 let mut commit = pin!(books.commit(&plan));
@@ -383,9 +391,18 @@ impl Handler {
                 books.commit(&plan).await?
             };
             let Plan {
-                offsets, frames, ..
+                offsets,
+                frames,
+                mut journeys,
+                ..
             } = plan;
-            Ok((offsets, debt.map(|id| Debt { id, frames })))
+            stamp(&mut journeys, Stamp::Committed);
+            let debt = debt.map(|id| Debt {
+                id,
+                frames,
+                journeys,
+            });
+            Ok((offsets, debt))
         }
         .await;
         match &written {
@@ -513,6 +530,17 @@ impl Handler {
                 }
             }
         }
+    }
+}
+
+/// The clock is read only when somebody wants to know.
+fn stamp(journeys: &mut [Journey], stamp: Stamp) {
+    if journeys.is_empty() {
+        return;
+    }
+    let now_us = stamps::now_us();
+    for Journey { trace, .. } in journeys {
+        trace.stamps = trace.stamps.with(stamp, now_us);
     }
 }
 

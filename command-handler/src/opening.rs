@@ -86,6 +86,7 @@ pub async fn book(
     Ok(Some(crate::emission::Debt {
         id: debt,
         frames: plan.frames,
+        journeys: Vec::new(),
     }))
 }
 

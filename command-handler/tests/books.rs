@@ -100,6 +100,7 @@ impl Given {
                 timestamp_ms: 0,
                 key: None,
                 value: None,
+                trace: None,
             },
             request: Ok(Request {
                 id: CommandId::from_bytes([id; 16]),

@@ -228,6 +228,7 @@ pub(crate) mod tests {
             timestamp_ms: 1_700_000_000_000,
             key: key.map(|key| key.as_bytes().to_vec()),
             value: None,
+            trace: None,
         }
     }
 

@@ -1,11 +1,10 @@
-//! The steps of the gateway, by name, so that tests can stop it between any two.
-//!
-//! A gateway that is run has no watcher: passing a step then looks at an empty option. No
-//! variable, flag or feature puts one in; only a caller of [`crate::run_watched`] can, and
-//! the program does not call it.
+//! The steps of the gateway, by name, so that tests can stop it between any two: see
+//! [`topology::steps`]. Only a caller of [`crate::run_watched`] can put a watcher in.
 
-use std::fmt;
-use std::sync::Arc;
+/// Who is told of each step; nobody, unless a test says so.
+pub type Steps = topology::steps::Steps<Step>;
+/// A watcher's word that the step after this one is to fail.
+pub type Interrupted = topology::steps::Interrupted<Step>;
 
 /// A point between two steps. What a death there leaves: `docs/failure-modes.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,46 +94,4 @@ impl Step {
         Step::Replayed,
         Step::GivenOut,
     ];
-}
-
-/// A watcher's word that the step after this one is to fail.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("stopped after the step {0:?}")]
-pub struct Interrupted(pub Step);
-
-type Watcher = dyn Fn(Step) -> Result<(), Interrupted> + Send + Sync;
-
-/// Who is told of each step; nobody, unless a test says so.
-#[derive(Clone, Default)]
-pub struct Steps(Option<Arc<Watcher>>);
-
-impl Steps {
-    /// Tells `watcher` of each step. It may block, end the process, or have the next
-    /// step fail.
-    pub fn watched_by(
-        watcher: impl Fn(Step) -> Result<(), Interrupted> + Send + Sync + 'static,
-    ) -> Steps {
-        Steps(Some(Arc::new(watcher)))
-    }
-
-    /// A step is done.
-    ///
-    /// # Errors
-    /// [`Interrupted`] when a watcher wants the next one to fail.
-    pub fn pass(&self, step: Step) -> Result<(), Interrupted> {
-        match &self.0 {
-            None => Ok(()),
-            Some(watcher) => watcher(step),
-        }
-    }
-}
-
-impl fmt::Debug for Steps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() {
-            "watched"
-        } else {
-            "unwatched"
-        })
-    }
 }

@@ -228,6 +228,7 @@ fn consumed(topic: Topic, message: &BorrowedMessage<'_>) -> Consumed {
         timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
+        trace: message.headers().and_then(topology::stamps::Trace::of).map(Box::new),
     }
 }
 

@@ -36,6 +36,8 @@ done
 rm -rf -- "$1"
 "#;
 
+pub mod watched;
+
 static SHARED: OnceLock<Endpoints> = OnceLock::new();
 
 /// A database of one test.

@@ -268,6 +268,7 @@ fn sent(sendings: &[Sending]) -> Vec<Sent> {
                         .encode(topic, &record)
                         .expect("the codec writes commands"),
                 ),
+                trace: None,
             },
         });
     }

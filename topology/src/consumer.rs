@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::kafka::{Connection, KafkaConfig};
+use crate::stamps::Trace;
 use crate::topics::{Topic, Topics};
 
 /// Most records in a batch, unless a service asks for fewer.
@@ -67,6 +68,9 @@ pub struct Consumed {
     pub key: Option<Vec<u8>>,
     /// The value's bytes.
     pub value: Option<Vec<u8>>,
+    /// Its journey so far, when its sender wants to know of it. Boxed, since most records
+    /// have none.
+    pub trace: Option<Box<Trace>>,
 }
 
 /// Where reading of a partition starts.
@@ -625,6 +629,7 @@ impl Reader {
             timestamp_ms: message.timestamp().to_millis().unwrap_or(0).max(0),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
+            trace: message.headers().and_then(Trace::of).map(Box::new),
         })
     }
 

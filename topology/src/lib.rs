@@ -6,10 +6,10 @@
 //!
 //! Reading order: [`money`], [`iban`], [`identity`] (types that carry rules),
 //! [`topics`] and [`records`] (what is on the wire), [`schemas`] and [`codec`]
-//! (how it becomes bytes), [`kafka`], [`consumer`], [`partition`], [`producer`] and
-//! [`dead_letters`] (how it travels),
-//! [`backoff`], [`config`], [`telemetry`], [`shutdown`], [`operations`] and [`service`]
-//! (what every program needs to be started, watched and stopped).
+//! (how it becomes bytes), [`kafka`], [`consumer`], [`partition`], [`producer`],
+//! [`dead_letters`] and [`stamps`] (how it travels),
+//! [`backoff`], [`config`], [`telemetry`], [`shutdown`], [`operations`], [`service`] and
+//! [`steps`] (what every program needs to be started, watched, stopped and tested).
 
 pub mod money;
 
@@ -35,6 +35,8 @@ pub mod producer;
 
 pub mod dead_letters;
 
+pub mod stamps;
+
 pub mod backoff;
 
 pub mod config;
@@ -46,6 +48,8 @@ pub mod shutdown;
 pub mod operations;
 
 pub mod service;
+
+pub mod steps;
 
 pub use backoff::Backoff;
 pub use codec::{Codec, DecodeError, EncodeError};

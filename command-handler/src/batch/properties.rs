@@ -171,6 +171,7 @@ fn log(sendings: &[Sending]) -> Vec<Consumed> {
                 timestamp_ms: at,
                 key: None,
                 value: Some(codec.encode(topic, &record).unwrap()),
+                trace: None,
             }
         })
         .collect()

@@ -1,6 +1,7 @@
 //! Batches as a specification: what repeats, conflicts and poison give.
 
 use topology::records::RecordKind;
+use topology::stamps::{Stamp, Stamps};
 
 use super::*;
 use crate::domain::{Digest, LIMIT, Transfer};
@@ -58,6 +59,7 @@ fn record(offset: i64) -> Consumed {
         timestamp_ms: 1_700_000_000_000,
         key: Some(b"key".to_vec()),
         value: Some(b"value".to_vec()),
+        trace: None,
     }
 }
 
@@ -252,4 +254,39 @@ fn an_opened_account_can_be_paid_in_the_same_batch() {
         token.as_bytes()
     );
     assert_eq!(plan.offsets.len(), 2, "one per partition");
+}
+
+fn traced(item: Item) -> Item {
+    let trace = Trace {
+        parent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+        stamps: Stamps::default().with(Stamp::Accepted, 1),
+    };
+    Item {
+        record: Consumed {
+            trace: Some(Box::new(trace)),
+            ..item.record
+        },
+        ..item
+    }
+}
+
+#[test]
+fn given_a_command_with_times_when_decided_then_they_travel_with_what_it_gives() {
+    let asked = traced(pay(1, 2, 100));
+    let plan = when(&[pay(0, 1, 100), asked.clone()], HashMap::new());
+    let journeys: Vec<_> = plan.journeys.iter().map(|it| it.frames.clone()).collect();
+    let of_the_second = plan.outcomes[1].frames.clone();
+    assert_eq!(journeys, [of_the_second]);
+    assert_eq!(
+        Some(plan.journeys[0].trace.clone()),
+        asked.record.trace.map(|it| *it)
+    );
+}
+
+#[test]
+fn given_a_command_with_times_when_it_was_decided_before_then_its_answer_has_none() {
+    let first = when(&[pay(0, 1, 100)], HashMap::new());
+    let again = when(&[traced(pay(5, 1, 100))], HashMap::from([prior(&first, 0)]));
+    assert_eq!(topics(&again), ONE_TRANSFER);
+    assert_eq!(again.journeys, []);
 }

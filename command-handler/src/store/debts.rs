@@ -202,6 +202,7 @@ async fn load(
     Ok(Debt {
         id: debt_id,
         frames: owed,
+        journeys: Vec::new(),
     })
 }
 

@@ -108,6 +108,7 @@ pub(crate) fn consumed(topic: Topic, offset: i64, value: Vec<u8>) -> Consumed {
         timestamp_ms: 1_763_726_400_000,
         key: Some(b"NL66OPEN0000000000".to_vec()),
         value: Some(value),
+        trace: None,
     }
 }
 
@@ -176,6 +177,7 @@ impl Workload {
                     record: Consumed {
                         key: None,
                         value: None,
+                        trace: None,
                         ..*record
                     },
                     request: Request::from_record(read),

@@ -8,14 +8,12 @@
 use std::time::Duration;
 
 use command_handler::steps::Step;
-use futures_util::StreamExt;
+use local_cluster::testing::watched::{full, run_all};
 
-use crate::process::{Action, Process, Settings, Stop};
+use crate::process::{self, Action, Settings, Stop};
 use crate::world::{Public, World};
 use crate::{PATIENCE, eventually};
 
-/// Asks for the full matrix.
-const FULL_VARIABLE: &str = "BANK_TEST_FULL";
 /// Worlds at a time: most of a scenario is waiting for a session to end.
 const SIDE_BY_SIDE: usize = 6;
 /// Few, so that there are several batches.
@@ -71,14 +69,14 @@ impl Scenario {
                 action: Action::Abort,
                 passing: 2,
             };
-            let mut indebted = Process::start_with(&world, settings(Some(stop)));
+            let mut indebted = process::start_with(&world, settings(Some(stop)));
             indebted.reaches(stop).await;
         }
         let stop = self.stop();
-        let mut watched = Process::start_with(&world, settings(Some(stop)));
+        let mut watched = process::start_with(&world, settings(Some(stop)));
         let mut others = Vec::new();
         if self.instances == 2 && watched_is_surely_hit(self.step) {
-            others.push(Process::start_with(&world, settings(None)));
+            others.push(process::start_with(&world, settings(None)));
         }
         // With two, there may be nothing left for it in what was sent before.
         eventually("the step", PATIENCE, async || {
@@ -89,7 +87,7 @@ impl Scenario {
         .await;
         watched.reaches(stop).await;
         if self.instances == 2 && others.is_empty() {
-            others.push(Process::start_with(&world, settings(None)));
+            others.push(process::start_with(&world, settings(None)));
         }
         world.send_all(&public.transfers(&world, PORTION)).await;
         match self.action {
@@ -113,7 +111,7 @@ impl Scenario {
             }
         }
         if others.is_empty() {
-            others.push(Process::start_with(&world, settings(None)));
+            others.push(process::start_with(&world, settings(None)));
         }
         world.send_all(&public.transfers(&world, PORTION)).await;
         world.is_quiet().await;
@@ -148,30 +146,6 @@ fn watched_is_surely_hit(step: Step) -> bool {
     )
 }
 
-/// Runs all, some at a time, and tells of every one that failed.
-async fn run_all(scenarios: Vec<Scenario>) {
-    let outcomes: Vec<(Scenario, bool)> = futures_util::stream::iter(scenarios)
-        .map(|scenario| async move {
-            let runtime = tokio::runtime::Handle::current();
-            let run = move || runtime.block_on(scenario.run());
-            let outcome = tokio::task::spawn_blocking(run).await;
-            (scenario, outcome.is_ok())
-        })
-        .buffer_unordered(SIDE_BY_SIDE)
-        .collect()
-        .await;
-    let failed: Vec<Scenario> = outcomes
-        .into_iter()
-        .filter(|(_, passed)| !passed)
-        .map(|(scenario, _)| scenario)
-        .collect();
-    assert!(failed.is_empty(), "{failed:#?}");
-}
-
-fn full() -> bool {
-    std::env::var(FULL_VARIABLE).is_ok_and(|value| value == "1")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn given_any_step_when_the_handler_dies_after_it_then_its_successor_keeps_every_promise() {
     let scenarios = Step::ALL
@@ -184,7 +158,7 @@ async fn given_any_step_when_the_handler_dies_after_it_then_its_successor_keeps_
             seed,
         })
         .collect();
-    run_all(scenarios).await;
+    run_all(scenarios, SIDE_BY_SIDE, Scenario::run).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +183,7 @@ async fn given_two_instances_when_one_dies_fails_or_pauses_then_both_keep_every_
             seed,
         })
         .collect();
-    run_all(scenarios).await;
+    run_all(scenarios, SIDE_BY_SIDE, Scenario::run).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,7 +208,7 @@ async fn given_any_step_when_the_next_one_fails_then_the_handler_goes_on_or_says
             seed,
         })
         .collect();
-    run_all(scenarios).await;
+    run_all(scenarios, SIDE_BY_SIDE, Scenario::run).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,5 +231,5 @@ async fn given_the_full_matrix_when_asked_for_then_every_cell_keeps_every_promis
             }
         }
     }
-    run_all(scenarios).await;
+    run_all(scenarios, SIDE_BY_SIDE, Scenario::run).await;
 }

@@ -11,7 +11,7 @@ use rdkafka::client::DefaultClientContext;
 use rustix::process::{Pid, Signal, kill_process};
 use topology::{COMPANY_IBAN, Topic};
 
-use crate::process::{Process, Settings};
+use crate::process::{self, Process, Settings};
 use crate::proxy::Proxy;
 use crate::world::{Public, World, payment};
 use crate::{PATIENCE, eventually};
@@ -56,7 +56,7 @@ async fn given_a_record_the_database_refuses_when_it_stands_in_a_batch_then_it_a
         })
         .collect();
     world.send_all(&commands).await;
-    let mut handler = Process::start(&world);
+    let mut handler = process::start(&world);
     world.is_quiet().await;
     let found = world.check().await;
     assert_eq!(found.dead_letters, ["REFUSED_BY_DATABASE"; 2]);
@@ -82,7 +82,7 @@ async fn given_a_database_that_goes_away_when_it_is_back_then_nothing_was_half_d
         ..Settings::default()
     };
     let mut public = Public::new(1);
-    let mut handler = Process::start_with(&world, settings);
+    let mut handler = process::start_with(&world, settings);
     world.send_all(&public.newcomers(10)).await;
     for round in 1..=3 {
         let load = public.transfers(&world, 300);
@@ -131,7 +131,7 @@ async fn waits_for_a_lock(world: &World) {
 async fn given_a_deadlock_when_the_database_ends_it_at_our_cost_then_the_batch_is_tried_again() {
     let world = World::new("deadlock").await;
     let mut public = Public::new(2);
-    let mut handler = Process::start(&world);
+    let mut handler = process::start(&world);
     world.send_all(&public.newcomers(1)).await;
     world.decides(1).await;
     let sql = world.sql().await;
@@ -170,7 +170,7 @@ async fn given_a_stricter_isolation_when_transactions_cannot_be_serialised_then_
     let strict =
         format!("alter database \"{name}\" set default_transaction_isolation = 'repeatable read'");
     world.sql().await.batch_execute(&strict).await.unwrap();
-    let mut handler = Process::start(&world);
+    let mut handler = process::start(&world);
     world.send_all(&[payment(1, "Shop")]).await;
     world.decides(1).await;
     let sql = world.sql().await;
@@ -230,7 +230,7 @@ async fn given_a_silent_broker_when_the_debts_reach_their_bound_then_the_loop_wa
         batch_max: Some(8),
         ..Settings::default()
     };
-    let mut handler = Process::start_with(&world, settings);
+    let mut handler = process::start_with(&world, settings);
     // The loop is held while it reads ahead, so that there is something left to decide.
     world.decides(8).await;
     let sql = world.sql().await;
@@ -262,7 +262,7 @@ async fn given_a_silent_broker_when_the_debts_reach_their_bound_then_the_loop_wa
     let more: Vec<_> = (2_000..2_100)
         .map(|number| payment(number, "Shop"))
         .collect();
-    let handler = Process::start_with(&world, settings);
+    let handler = process::start_with(&world, settings);
     world.send_all(&more).await;
     world.is_quiet().await;
     world.check().await;
@@ -278,13 +278,13 @@ async fn given_a_topic_that_refuses_for_good_when_a_debt_is_sent_then_the_handle
     let topic = world.kafka.topics().name(Topic::BalanceChanged);
     set(&world, &topic, "max.message.bytes", "64").await;
     world.send_all(&[payment(1, "Shop")]).await;
-    let handler = Process::start(&world);
+    let handler = process::start(&world);
     exits_saying(handler, &["cannot go on", &topic]).await;
     // Nothing is skipped: the next start tries the same.
-    let handler = Process::start(&world);
+    let handler = process::start(&world);
     exits_saying(handler, &["cannot go on", &topic]).await;
     set(&world, &topic, "max.message.bytes", "1048576").await;
-    let handler = Process::start(&world);
+    let handler = process::start(&world);
     world.is_quiet().await;
     let found = world.check().await;
     assert_eq!(found.commands, 1);
@@ -360,12 +360,12 @@ fn terminate(database: &str) -> String {
 async fn given_books_restored_from_a_backup_when_the_handler_starts_then_it_refuses_and_says_why() {
     let world = World::new("restored").await;
     let mut public = Public::new(4);
-    let handler = Process::start(&world);
+    let handler = process::start(&world);
     world.send_all(&public.newcomers(5)).await;
     world.is_quiet().await;
     handler.end().await;
     let backup = Backup::of(&world).await;
-    let handler = Process::start(&world);
+    let handler = process::start(&world);
     world.send_all(&public.transfers(&world, 50)).await;
     world.is_quiet().await;
     handler.end().await;
@@ -374,7 +374,7 @@ async fn given_books_restored_from_a_backup_when_the_handler_starts_then_it_refu
     backup.restore(&world).await;
     let before = world.decided().await;
     exits_saying(
-        Process::start(&world),
+        process::start(&world),
         &[
             "the database is older than the log",
             "were dealt with up to offset",
@@ -392,7 +392,7 @@ async fn given_books_restored_from_a_backup_when_the_handler_starts_then_it_refu
         .await
         .unwrap();
     exits_saying(
-        Process::start(&world),
+        process::start(&world),
         &["the database is older than the log"],
     )
     .await;
@@ -403,7 +403,7 @@ async fn given_books_restored_from_a_backup_when_the_handler_starts_then_it_refu
     );
 
     newest.restore(&world).await;
-    let handler = Process::start(&world);
+    let handler = process::start(&world);
     world.send_all(&public.transfers(&world, 50)).await;
     world.is_quiet().await;
     world.check().await;
@@ -418,7 +418,7 @@ async fn given_a_running_handler_when_its_books_are_replaced_by_older_ones_then_
  {
     let world = World::new("replaced").await;
     let mut public = Public::new(5);
-    let handler = Process::start(&world);
+    let handler = process::start(&world);
     world.send_all(&public.newcomers(5)).await;
     world.is_quiet().await;
     let backup = Backup::of(&world).await;
@@ -435,14 +435,14 @@ async fn given_a_running_handler_when_its_books_are_replaced_by_older_ones_then_
 async fn given_a_log_that_is_shorter_than_the_books_when_the_handler_reads_then_it_stops_and_says_why()
  {
     let world = World::new("short-log").await;
-    let handler = Process::start(&world);
+    let handler = process::start(&world);
     world.send_all(&[payment(1, "Shop")]).await;
     world.is_quiet().await;
     handler.end().await;
     let ahead = "update consumer_offset set next_offset = next_offset + 1000";
     world.sql().await.batch_execute(ahead).await.unwrap();
     exits_saying(
-        Process::start(&world),
+        process::start(&world),
         &["the log and the stored positions do not fit"],
     )
     .await;

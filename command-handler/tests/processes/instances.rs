@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use command_handler::steps::Step;
 
-use crate::process::{Action, Process, Settings, Stop};
+use crate::process::{self, Action, Process, Settings, Stop};
 use crate::world::{Public, World, payment};
 use crate::{PATIENCE, eventually};
 
@@ -39,7 +39,7 @@ async fn given_two_handlers_when_one_is_killed_then_the_other_pays_its_debts_and
  {
     let world = World::new("two-killed").await;
     let mut public = Public::new(1);
-    let mut instances = vec![Process::start(&world), Process::start(&world)];
+    let mut instances = vec![process::start(&world), process::start(&world)];
     is_shared(&mut instances).await;
     given_accounts(&world, &mut public).await;
     portion(&world, &mut public).await;
@@ -68,7 +68,7 @@ async fn given_a_handler_that_dies_in_debt_when_another_lives_then_it_has_paid_w
         action: Action::Abort,
         passing: 3,
     };
-    let mut indebted = Process::start_with(
+    let mut indebted = process::start_with(
         &world,
         Settings {
             stop: Some(stop),
@@ -76,7 +76,7 @@ async fn given_a_handler_that_dies_in_debt_when_another_lives_then_it_has_paid_w
         },
     );
     indebted.says("partitions assigned").await;
-    let mut heir = Process::start(&world);
+    let mut heir = process::start(&world);
     heir.says("partitions assigned").await;
     eventually("one has died", PATIENCE, async || {
         world.send_all(&public.transfers(&world, 10)).await;
@@ -97,7 +97,7 @@ async fn given_three_handlers_when_one_is_killed_and_one_paused_past_its_session
  {
     let world = World::new("three").await;
     let mut public = Public::new(2);
-    let mut instances: Vec<Process> = (0..3).map(|_| Process::start(&world)).collect();
+    let mut instances: Vec<Process> = (0..3).map(|_| process::start(&world)).collect();
     is_shared(&mut instances).await;
     given_accounts(&world, &mut public).await;
     portion(&world, &mut public).await;
@@ -134,7 +134,7 @@ async fn given_the_classic_protocol_when_one_of_two_is_paused_then_killed_then_t
         ..Settings::default()
     };
     let mut instances: Vec<Process> = (0..2)
-        .map(|_| Process::start_with(&world, classic))
+        .map(|_| process::start_with(&world, classic))
         .collect();
     is_shared(&mut instances).await;
     given_accounts(&world, &mut public).await;
@@ -157,7 +157,7 @@ async fn given_the_classic_protocol_when_one_of_two_is_paused_then_killed_then_t
 #[tokio::test(flavor = "multi_thread")]
 async fn given_handlers_that_come_and_go_in_order_when_under_load_then_nothing_is_sent_twice() {
     let world = World::new("come-and-go").await;
-    let mut instances = vec![Process::start(&world)];
+    let mut instances = vec![process::start(&world)];
     let mut numbers = 0..;
     for _ in 0..3 {
         let load: Vec<_> = numbers
@@ -165,7 +165,7 @@ async fn given_handlers_that_come_and_go_in_order_when_under_load_then_nothing_i
             .take(PORTION)
             .map(|number| payment(number, "Shop").spread())
             .collect();
-        let next = Process::start(&world);
+        let next = process::start(&world);
         world.send_all(&load).await;
         instances.push(next);
         instances[1].says("partitions assigned").await;
@@ -185,7 +185,7 @@ async fn given_a_partition_taken_in_the_wrong_order_when_its_owner_is_fenced_the
 {
     let world = World::new("taken-back").await;
     let mut public = Public::new(5);
-    let mut handler = Process::start(&world);
+    let mut handler = process::start(&world);
     given_accounts(&world, &mut public).await;
     portion(&world, &mut public).await;
     world.is_quiet().await;
@@ -205,12 +205,12 @@ async fn given_a_partition_taken_in_the_wrong_order_when_its_owner_is_fenced_the
 async fn given_a_handler_that_is_killed_when_it_is_started_again_then_events_flow_within_seconds() {
     let world = World::new("restart").await;
     let mut public = Public::new(6);
-    let mut handler = Process::start(&world);
+    let mut handler = process::start(&world);
     given_accounts(&world, &mut public).await;
     portion(&world, &mut public).await;
     handler.kill();
     let killed = std::time::Instant::now();
-    let handler = Process::start(&world);
+    let handler = process::start(&world);
     let before = world.decided().await;
     portion(&world, &mut public).await;
     eventually("commands are decided again", PATIENCE, async || {

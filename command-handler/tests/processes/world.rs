@@ -131,13 +131,14 @@ impl World {
             .unwrap();
     }
 
-    async fn send(&self, topic: Topic, key: &str, record: &Record) {
-        let value = self.codec.encode(topic, record).unwrap();
+    /// One command with headers.
+    pub(crate) async fn send(&self, sent: &Sent, headers: &[(String, Vec<u8>)]) {
+        let value = self.codec.encode(sent.topic, &sent.record).unwrap();
         let outgoing = Outgoing {
-            topic,
-            key: key.as_bytes(),
+            topic: sent.topic,
+            key: sent.key.as_bytes(),
             value: Some(&value),
-            headers: &[],
+            headers,
         };
         let delivery = self.producer.send(outgoing).await.unwrap();
         delivery.wait().await.unwrap();
@@ -145,9 +146,7 @@ impl World {
 
     /// Sends commands; returns when the broker has them.
     pub(crate) async fn send_all(&self, commands: &[Sent]) {
-        let sending = commands
-            .iter()
-            .map(|it| self.send(it.topic, &it.key, &it.record));
+        let sending = commands.iter().map(|it| self.send(it, &[]));
         futures_util::future::join_all(sending).await;
     }
 }

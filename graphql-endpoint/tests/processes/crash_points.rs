@@ -8,19 +8,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use graphql_endpoint::steps::Step;
-use local_cluster::testing::free_address;
+use local_cluster::testing::{
+    free_address,
+    watched::{full, run_all},
+};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clients::{Customer, Directory, Seen};
-use crate::process::{Action, Process, Stop};
+use crate::process::{self, Action, Stop};
 use crate::world::World;
 use crate::{PATIENCE, eventually};
 
-/// Asks for the full matrix.
-const FULL_VARIABLE: &str = "BANK_TEST_FULL";
 /// Worlds at a time: most of a scenario is waiting.
 const SIDE_BY_SIDE: usize = 9;
 const CUSTOMERS: u64 = 4;
@@ -107,10 +107,10 @@ impl Scenario {
         let world = Arc::new(World::new(&name).await);
         let addresses: Vec<String> = (0..self.gateways).map(|_| free_address()).collect();
         let stop = self.stop();
-        let mut watched = Process::start(&world, &addresses[0], Some(stop));
+        let mut watched = process::start(&world, &addresses[0], Some(stop));
         let mut others = Vec::new();
         if self.gateways == 2 && !is_for_the_first(self.step) {
-            others.push(Process::start(&world, &addresses[1], None));
+            others.push(process::start(&world, &addresses[1], None));
         }
         // So that each has its share of the customers, whichever is ready first.
         eventually(
@@ -133,7 +133,7 @@ impl Scenario {
         let poisoning = tokio::spawn(poison(Arc::clone(&world), self.step, is_healed));
         watched.reaches(stop).await;
         if self.gateways == 2 && others.is_empty() {
-            others.push(Process::start(&world, &addresses[1], None));
+            others.push(process::start(&world, &addresses[1], None));
         }
         match self.action {
             Action::Abort => {}
@@ -150,7 +150,7 @@ impl Scenario {
         }
         let is_alone = others.is_empty();
         if is_alone && !watched.is_running() {
-            others.push(Process::start(&world, &addresses[0], None));
+            others.push(process::start(&world, &addresses[0], None));
         }
         healed.send(true).unwrap();
         poisoning.await.unwrap();
@@ -235,30 +235,6 @@ async fn poison(world: Arc<World>, step: Step, healed: watch::Receiver<bool>) {
     }
 }
 
-/// Runs all, some at a time, and tells of every one that failed.
-async fn run_all(scenarios: Vec<Scenario>) {
-    let outcomes: Vec<(Scenario, bool)> = futures_util::stream::iter(scenarios)
-        .map(|scenario| async move {
-            let runtime = tokio::runtime::Handle::current();
-            let run = move || runtime.block_on(scenario.run());
-            let outcome = tokio::task::spawn_blocking(run).await;
-            (scenario, outcome.is_ok())
-        })
-        .buffer_unordered(SIDE_BY_SIDE)
-        .collect()
-        .await;
-    let failed: Vec<Scenario> = outcomes
-        .into_iter()
-        .filter(|(_, passed)| !passed)
-        .map(|(scenario, _)| scenario)
-        .collect();
-    assert!(failed.is_empty(), "{failed:#?}");
-}
-
-fn full() -> bool {
-    std::env::var(FULL_VARIABLE).is_ok_and(|value| value == "1")
-}
-
 fn some(stops: &[(Step, Action)], gateways: usize, seed: u64) -> Vec<Scenario> {
     let numbered = stops.iter().zip(seed..);
     numbered
@@ -274,7 +250,7 @@ fn some(stops: &[(Step, Action)], gateways: usize, seed: u64) -> Vec<Scenario> {
 #[tokio::test(flavor = "multi_thread")]
 async fn given_any_step_when_the_gateway_dies_after_it_then_its_successor_keeps_every_promise() {
     let stops = Step::ALL.map(|step| (step, Action::Abort));
-    run_all(some(&stops, 1, 0)).await;
+    run_all(some(&stops, 1, 0), SIDE_BY_SIDE, Scenario::run).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,7 +263,7 @@ async fn given_two_gateways_when_one_dies_fails_or_pauses_then_clients_of_both_m
         (Step::GivenOut, Action::Pause),
         (Step::OutcomeRead, Action::Error),
     ];
-    run_all(some(&stops, 2, 100)).await;
+    run_all(some(&stops, 2, 100), SIDE_BY_SIDE, Scenario::run).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,7 +276,7 @@ async fn given_a_step_when_the_next_one_fails_then_the_gateway_goes_on_or_says_w
         (Step::Replayed, Action::Error),
         (Step::Committed, Action::Error),
     ];
-    run_all(some(&stops, 1, 200)).await;
+    run_all(some(&stops, 1, 200), SIDE_BY_SIDE, Scenario::run).await;
 }
 
 /// Every five seconds; for a minute when everything is asked for.
@@ -312,7 +288,7 @@ async fn given_two_gateways_when_one_after_the_other_is_killed_then_every_client
     let addresses = [free_address(), free_address()];
     let mut gateways = addresses
         .each_ref()
-        .map(|it| Process::start(&world, it, None));
+        .map(|it| process::start(&world, it, None));
     let (ended, is_ended) = watch::channel(false);
     let directory = Directory::default();
     let mut customers = JoinSet::new();
@@ -324,7 +300,7 @@ async fn given_two_gateways_when_one_after_the_other_is_killed_then_every_client
         tokio::time::sleep(KILL_INTERVAL).await;
         let at = kill % gateways.len();
         gateways[at].kill();
-        gateways[at] = Process::start(&world, &addresses[at], None);
+        gateways[at] = process::start(&world, &addresses[at], None);
     }
     ended.send(true).unwrap();
     judge(&world, customers).await;
@@ -357,5 +333,5 @@ async fn given_the_full_matrix_when_asked_for_then_every_cell_keeps_every_promis
             }
         }
     }
-    run_all(scenarios).await;
+    run_all(scenarios, SIDE_BY_SIDE, Scenario::run).await;
 }
