@@ -1,5 +1,7 @@
 //! What the heartbeat is told.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 use topology::config::CommonConfig;
 use topology::service::ServiceConfig;
@@ -22,6 +24,10 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(0..=i64::from(BEATS_PER_SECOND_MAX))
     )]
     pub heartbeats_per_second: u32,
+
+    /// Keeps the rate set last, and the next start goes on with it.
+    #[arg(long, env = "BANK_RATE_FILE")]
+    pub rate_file: Option<PathBuf>,
 }
 
 impl ServiceConfig for Config {

@@ -6,11 +6,12 @@
 //! `PUT /rate`; at rate 0 it sleeps.
 //!
 //! Reading order: [`config`], [`pace`] (when beats are due; pure), [`beats`] (sending
-//! them), [`rate`] (the knob), [`meter`] (what was achieved), [`error`].
+//! them), [`rate`] (the knob), [`kept`] (its position over a restart), [`meter`] (what was achieved), [`error`].
 
 pub mod beats;
 pub mod config;
 pub mod error;
+pub mod kept;
 pub mod meter;
 pub mod pace;
 pub mod rate;
@@ -28,6 +29,7 @@ use tracing::warn;
 use crate::beats::{Beater, Tally};
 pub use crate::config::Config;
 pub use crate::error::HeartbeatError;
+use crate::kept::Kept;
 
 const NAME: &str = "heartbeat";
 /// Longest wait at the end for beats on their way.
@@ -40,8 +42,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), HeartbeatError> {
     let readiness = Readiness::waiting_for(&["kafka", "schema_registry"]);
     let tally = Arc::new(Tally::new(Instant::now()));
-    let (rate, rate_changes) = watch::channel(config.heartbeats_per_second);
-    let router = rate::router(Arc::new(rate), Arc::clone(&tally));
+    let kept = Kept::new(config.rate_file.clone());
+    let (rate, rate_changes) = watch::channel(kept.read(config.heartbeats_per_second));
+    let router = rate::router(Arc::new(rate), kept, Arc::clone(&tally));
     let operations = async {
         let address = config.common.operations_address;
         operations::serve(address, readiness.clone(), router, stop.clone())

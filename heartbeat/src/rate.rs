@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::beats::Tally;
+use crate::kept::Kept;
 use crate::pace::BEATS_PER_SECOND_MAX;
 
 /// Most bytes of a request.
@@ -22,6 +23,7 @@ const REQUEST_BYTES_MAX: usize = 1_024;
 #[derive(Clone)]
 struct Knob {
     rate: Arc<watch::Sender<u32>>,
+    kept: Kept,
     tally: Arc<Tally>,
 }
 
@@ -40,11 +42,11 @@ struct Answer {
 }
 
 /// The routes; whoever holds the other end of `rate` hears of changes.
-pub fn router(rate: Arc<watch::Sender<u32>>, tally: Arc<Tally>) -> Router {
+pub fn router(rate: Arc<watch::Sender<u32>>, kept: Kept, tally: Arc<Tally>) -> Router {
     Router::new()
         .route("/rate", get(show).put(change))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
-        .with_state(Knob { rate, tally })
+        .with_state(Knob { rate, kept, tally })
 }
 
 async fn show(State(knob): State<Knob>) -> Response {
@@ -54,6 +56,8 @@ async fn show(State(knob): State<Knob>) -> Response {
 async fn change(State(knob): State<Knob>, body: Bytes) -> Response {
     match parse(&body) {
         Ok(rate) => {
+            // First what a restart goes on with: one that dies right now comes back with it.
+            knob.kept.write(rate);
             // Setting what is set already must not start a new pace.
             knob.rate
                 .send_if_modified(|current| std::mem::replace(current, rate) != rate);

@@ -205,6 +205,38 @@ async fn given_nothing_to_talk_to_when_started_then_it_says_what_it_waits_for_an
     assert_eq!(ended.unwrap().unwrap().code(), Some(0));
 }
 
+#[tokio::test]
+async fn given_a_rate_that_was_set_when_killed_and_started_again_then_it_goes_on_at_it() {
+    let folder = std::env::temp_dir().join(format!("heartbeat-rate-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let address = free_address();
+    let base = format!("http://{address}");
+    for (rate_at_start, rate_set) in [(0, 200), (200, 35), (35, 0), (0, 0)] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_heartbeat"))
+            .env_clear()
+            .env("BANK_KAFKA_BROKERS", NOWHERE)
+            .env("BANK_SCHEMA_REGISTRY_URL", format!("http://{NOWHERE}"))
+            .env("BANK_OPERATIONS_ADDRESS", &address)
+            .env("BANK_RATE_FILE", folder.join("rate"))
+            .spawn()
+            .unwrap();
+        until_answer(&base, "/rate", |_, body| {
+            body["heartbeats_per_second"] == rate_at_start
+        })
+        .await;
+        let answer = reqwest::Client::new()
+            .put(format!("{base}/rate"))
+            .json(&json!({ "heartbeats_per_second": rate_set }))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        program.kill().unwrap();
+        program.wait().unwrap();
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn given_a_rate_that_cannot_be_when_started_then_it_exits_with_2_and_names_it() {
     for rate in ["-1", "2001", "many", ""] {
