@@ -63,11 +63,38 @@ fn parse_filter(text: &str) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Checks a PostgreSQL URL without showing its password.
+/// Of a database URL: where its password is, so that the password is in no environment, which
+/// many can read.
+const PASSWORD_FILE: &str = "?password_file=";
+
+/// Checks a PostgreSQL URL without showing its password, which may also stand in a file:
+/// `postgres://user@host:port/database?password_file=/run/secrets/password`.
 ///
 /// # Errors
 /// Words for the person who wrote it.
 pub fn parse_database_url(text: &str) -> Result<String, String> {
+    let Some((url, path)) = text.split_once(PASSWORD_FILE) else {
+        return check_database_url(text);
+    };
+    let url = check_database_url(url)?;
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let (user, place) = rest
+        .split_once('@')
+        .filter(|(user, _)| !user.is_empty() && !user.contains(':'))
+        .ok_or("with a password_file it must name a user and no password")?;
+    let password = read_secret_file(path).map_err(|error| format!("password_file: {error}"))?;
+    let mut encoded = String::new();
+    for byte in password.secret().expose().bytes() {
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Ok(format!("{scheme}://{user}:{encoded}@{place}"))
+}
+
+fn check_database_url(text: &str) -> Result<String, String> {
     let rest = text
         .strip_prefix("postgres://")
         .or_else(|| text.strip_prefix("postgresql://"))
@@ -202,6 +229,25 @@ mod tests {
             ("postgres:///db", false),
         ] {
             assert_eq!(parse_database_url(url).is_ok(), valid, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_password_of_a_database_may_stand_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        let secret = format!("{}/@:", "ab".repeat(16));
+        std::fs::write(&file, format!("{secret}\n")).unwrap();
+        let file = file.display();
+        let url = parse_database_url(&format!("postgres://u@db:5432/bank?password_file={file}"));
+        let expected = format!("postgres://u:{}%2F%40%3A@db:5432/bank", "ab".repeat(16));
+        assert_eq!(url.unwrap(), expected);
+        for url in [
+            "postgres://u@db:5432/bank?password_file=/nowhere",
+            &format!("postgres://u:p@db:5432/bank?password_file={file}"),
+            &format!("postgres://db:5432/bank?password_file={file}"),
+        ] {
+            assert!(parse_database_url(url).is_err(), "{url}");
         }
     }
 }

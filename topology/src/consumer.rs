@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::kafka::{Connection, KafkaConfig};
+use crate::metrics::PerTopic;
 use crate::stamps::Trace;
 use crate::topics::{Topic, Topics};
 
@@ -158,6 +159,7 @@ pub struct BatchConsumer {
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
     asked: bool,
+    consumed: PerTopic,
 }
 
 impl BatchConsumer {
@@ -232,6 +234,7 @@ impl BatchConsumer {
             stop,
             thread: Some(thread),
             asked: false,
+            consumed: PerTopic::new("bank_events_consumed_total", "Records read."),
         })
     }
 
@@ -246,6 +249,10 @@ impl BatchConsumer {
         }
         let batch = self.batches.recv().await.ok_or(ConsumeError::Ended)?;
         self.asked = false;
+        if let Ok(records) = &batch {
+            self.consumed
+                .count(records.iter().map(|record| record.topic));
+        }
         batch
     }
 

@@ -11,6 +11,8 @@ use tracing::{info, warn};
 
 use crate::topics::{DEAD_LETTER_BATCH_BYTES_MAX, Topics};
 
+mod figures;
+
 /// Records the client library's producer holds; ours lets senders wait before that.
 pub const PRODUCER_RECORDS_MAX: u32 = 20_000;
 /// KiB the client library's producer holds; ours lets senders wait at half of it.
@@ -99,7 +101,7 @@ impl KafkaConfig {
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.keepalive.enable", "true")
-            // Feeds the `kafka` condition of /readyz; see `Connection`.
+            // Feeds the `kafka` condition of /readyz, and /metrics; see `Connection`.
             .set("statistics.interval.ms", "5000")
             // Connection state is reported once, by `Connection`.
             .set("log.connection.close", "false");
@@ -216,6 +218,7 @@ impl ClientContext for Connection {
             .values()
             .any(|broker| broker.nodeid >= 0 && broker.state == "UP");
         self.set(reached);
+        figures::tell(&self.name, &statistics);
     }
 }
 

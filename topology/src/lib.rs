@@ -8,8 +8,9 @@
 //! [`topics`] and [`records`] (what is on the wire), [`schemas`] and [`codec`]
 //! (how it becomes bytes), [`kafka`], [`consumer`], [`partition`], [`producer`],
 //! [`dead_letters`] and [`stamps`] (how it travels),
-//! [`backoff`], [`config`], [`telemetry`], [`shutdown`], [`operations`], [`service`] and
-//! [`steps`] (what every program needs to be started, watched, stopped and tested).
+//! [`backoff`], [`config`], [`telemetry`], [`metrics`], [`shutdown`], [`operations`],
+//! [`health`], [`service`] and [`steps`] (what every program needs to be started, watched,
+//! stopped and tested).
 
 pub mod money;
 
@@ -45,7 +46,11 @@ pub mod telemetry;
 
 pub mod shutdown;
 
+pub mod metrics;
+
 pub mod operations;
+
+pub mod health;
 
 pub mod service;
 

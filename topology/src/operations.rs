@@ -1,4 +1,5 @@
-//! The operator's door: is it alive, is it ready, and if not, what is it waiting for?
+//! The operator's door: is it alive, is it ready, and if not, what is it waiting for? And
+//! what has it counted?
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,11 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+
+use crate::metrics;
 
 type Check = Box<dyn Fn() -> bool + Send + Sync>;
 
@@ -55,6 +60,25 @@ impl Readiness {
             .map(|(condition, _)| *condition)
             .collect()
     }
+
+    /// The same as metrics.
+    fn write(&self, text: &mut String) {
+        let conditions: Vec<(String, u64)> = self
+            .conditions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|(condition, check)| {
+                (format!("{{condition=\"{condition}\"}}"), u64::from(check()))
+            })
+            .collect();
+        let is_ready = conditions.iter().all(|(_, holds)| *holds == 1);
+        let help = "Whether it can do its work: 1 or 0.";
+        let ready = [(String::new(), u64::from(is_ready))];
+        metrics::write_family(text, "bank_ready", "gauge", help, &ready);
+        let help = "What must hold for that: 1 or 0.";
+        metrics::write_family(text, "bank_condition_holds", "gauge", help, &conditions);
+    }
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, Json<serde_json::Value>) {
@@ -67,7 +91,13 @@ async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, Json<serde_j
     }
 }
 
-/// Serves `/livez`, `/readyz` and the service's own routes until told to stop.
+async fn tell_metrics(State(readiness): State<Readiness>) -> impl IntoResponse {
+    let mut text = metrics::text();
+    readiness.write(&mut text);
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
+}
+
+/// Serves `/livez`, `/readyz`, `/metrics` and the service's own routes until told to stop.
 ///
 /// # Errors
 /// When the address cannot be taken, or serving fails.
@@ -82,6 +112,7 @@ pub async fn serve(
     let router = Router::new()
         .route("/livez", get(|| async { "alive" }))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(tell_metrics))
         .with_state(readiness)
         .merge(own);
     axum::serve(listener, router)

@@ -25,6 +25,7 @@ use rdkafka::statistics::Statistics;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::kafka::{Connection, KafkaConfig, PRODUCER_KIB_MAX};
+use crate::metrics::PerTopic;
 use crate::partition;
 use crate::topics::{DEFINITIONS, Topic, Topics};
 
@@ -100,6 +101,7 @@ pub struct Producer {
     lanes: Arc<Lanes>,
     room: Arc<Semaphore>,
     connection: Connection,
+    produced: PerTopic,
 }
 
 type Client = BaseProducer<Context>;
@@ -134,6 +136,10 @@ impl Producer {
             lanes,
             room: Arc::new(Semaphore::new(BYTES_UNDER_WAY_MAX)),
             connection,
+            produced: PerTopic::new(
+                "bank_events_produced_total",
+                "Records handed to the Kafka client.",
+            ),
         })
     }
 
@@ -171,6 +177,8 @@ impl Producer {
             _room: room,
         };
         self.lanes.take(&self.client, records, batch);
+        self.produced
+            .count(records.iter().map(|record| record.topic));
         Ok(Delivery(delivery))
     }
 }

@@ -1,4 +1,4 @@
-//! Starting a service the same way everywhere.
+//! Starting a service the same way everywhere, and asking a running one how it is.
 
 use std::error::Error;
 use std::future::Future;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::config::{self, CommonConfig};
-use crate::{shutdown, telemetry};
+use crate::{health, metrics, shutdown, telemetry};
 
 /// Threads a service's tasks run on; the Kafka clients have their own beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,8 @@ pub trait ServiceConfig: Parser + CommandFactory {
     fn common(&self) -> &CommonConfig;
 }
 
-/// Reads the configuration, starts logging, runs the service until it is told to stop.
+/// Reads the configuration, starts logging, runs the service until it is told to stop. With
+/// the one argument `healthcheck` it asks the service that runs already; see [`health`].
 ///
 /// Exit code 0 after a stop that was asked for, 1 when the service could not go on,
 /// 2 when the configuration cannot work.
@@ -54,7 +55,11 @@ where
     F: Future<Output = Result<(), E>>,
     E: Error,
 {
+    if let Some(code) = health::asked_for() {
+        return code;
+    }
     let config: C = config::parse();
+    metrics::introduce(name, env!("CARGO_PKG_VERSION"));
     telemetry::start(&config.common().log, config.common().log_format);
     let runtime = match threads.runtime() {
         Ok(runtime) => runtime,
