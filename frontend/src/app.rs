@@ -13,6 +13,8 @@ use leptos_router::{
 
 use crate::{
     announcer::Announcer,
+    api::line::Line,
+    choices::Choices,
     chosen_formats,
     components::frame::Frame,
     connection::Connection,
@@ -22,6 +24,7 @@ use crate::{
     },
     payments::Payments,
     session::Session,
+    watching::Watching,
 };
 
 #[component]
@@ -29,8 +32,10 @@ pub(crate) fn App() -> impl IntoView {
     chosen_formats::begin();
     let announcer = Announcer::provide();
     let connection = Connection::provide(announcer);
-    let session = Session::provide(connection);
+    let session = Session::provide(Line::provide(connection));
+    Choices::provide();
     Payments::provide(session, announcer);
+    Watching::provide(session, announcer);
     view! {
         <Router>
             <Frame>

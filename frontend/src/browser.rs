@@ -20,6 +20,11 @@ pub(crate) fn local_now() -> LocalTime {
     as_local(&js_sys::Date::new_0())
 }
 
+/// A moment of the browser's clock, in the reader's zone.
+pub(crate) fn local_time_of(milliseconds: f64) -> LocalTime {
+    as_local(&js_sys::Date::new(&JsValue::from_f64(milliseconds)))
+}
+
 /// Now, for machines.
 pub(crate) fn rfc3339_now() -> String {
     js_sys::Date::new_0().to_iso_string().into()
@@ -81,6 +86,33 @@ pub(crate) fn focus(selector: &str) -> bool {
 /// As [`focus`], after what was just changed is in the document.
 pub(crate) fn focus_next_frame(selector: &'static str) {
     request_animation_frame(move || _ = focus(selector));
+}
+
+/// Brings the element into view.
+pub(crate) fn scroll_to(selector: &str) {
+    if let Ok(Some(found)) = document().query_selector(selector) {
+        found.scroll_into_view();
+    }
+}
+
+/// Hands a file to the reader.
+pub(crate) fn download(name: &str, media_type: &str, text: &str) {
+    let options = web_sys::BlobPropertyBag::new();
+    options.set_type(media_type);
+    let parts = js_sys::Array::of1(&JsValue::from_str(text));
+    let address = web_sys::Blob::new_with_str_sequence_and_options(&parts, &options)
+        .and_then(|blob| web_sys::Url::create_object_url_with_blob(&blob));
+    let link = document().create_element("a");
+    let (Ok(address), Ok(link)) = (address, link) else {
+        return;
+    };
+    if let Ok(link) = link.dyn_into::<web_sys::HtmlAnchorElement>() {
+        link.set_href(&address);
+        link.set_download(name);
+        link.click();
+    }
+    // The browser has taken hold of the file by now.
+    let _ = web_sys::Url::revoke_object_url(&address);
 }
 
 /// Puts a text on the clipboard. False when the browser does not allow it.

@@ -10,11 +10,15 @@ use crate::{
     announcer::Announcer,
     api::{
         http,
-        live::{self, Heard},
-        operations::{self, AccountAnswer, ApiError, ErrorCode, Transaction, TransactionsAnswer},
+        line::{Heard, Line, Subscription},
+        operations::{
+            self, AccountAnswer, ApiError, ErrorCode, FollowAnswer, PAGE_ROWS_MAX, Transaction,
+            TransactionsAnswer,
+        },
     },
     backoff, browser,
     connection::Connection,
+    filter::Filter,
     money::Cents,
     payments::Payments,
     session::Session,
@@ -27,6 +31,8 @@ use crate::{
 const WAITING_MAX: usize = 200;
 /// An account without changes has no cursor to go on from: it is looked at again when the stream surely runs.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Rows a download has at most.
+const DOWNLOAD_ROWS_MAX: usize = 10_000;
 
 /// How far the first look has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +49,7 @@ pub(crate) enum Phase {
     },
 }
 
-/// What a paused page keeps showing.
+/// What the page keeps showing while updates wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Frozen {
     rows: Vec<Arc<Row>>,
@@ -51,18 +57,30 @@ struct Frozen {
     version: u64,
 }
 
+/// What a filter lets through: found by the gateway, then judged here as it comes in.
+#[derive(Clone, Debug, Default)]
+struct Filtered {
+    filter: Filter,
+    rows: Statement,
+}
+
 #[derive(Clone, Copy)]
 pub(crate) struct Following {
     pub(crate) phase: RwSignal<Phase>,
     pub(crate) loading_older: RwSignal<bool>,
     iban: StoredValue<String>,
-    page_rows: usize,
+    page_rows: Signal<usize>,
     statement: RwSignal<Statement>,
+    filtered: RwSignal<Option<Filtered>>,
     shown: RwSignal<usize>,
     frozen: RwSignal<Option<Frozen>>,
+    is_paused: RwSignal<bool>,
+    is_held: RwSignal<bool>,
     arrived: StoredValue<Vec<(Transaction, Origin)>>,
     frame_asked: StoredValue<bool>,
     tasks: StoredValue<Vec<AbortHandle>>,
+    subscription: StoredValue<Option<Subscription>, LocalStorage>,
+    line: Line,
     connection: Connection,
     payments: Payments,
     session: Session,
@@ -71,29 +89,32 @@ pub(crate) struct Following {
 
 impl Following {
     /// Follows an account for as long as the current component lives.
-    pub(crate) fn start(iban: String, page_rows: usize) -> Self {
+    pub(crate) fn start(iban: String, page_rows: Signal<usize>) -> Self {
         let following = Self {
             phase: RwSignal::new(Phase::Loading),
             loading_older: RwSignal::new(false),
             iban: StoredValue::new(iban),
             page_rows,
             statement: RwSignal::default(),
-            shown: RwSignal::new(page_rows),
+            filtered: RwSignal::new(None),
+            shown: RwSignal::new(page_rows.get_untracked()),
             frozen: RwSignal::new(None),
+            is_paused: RwSignal::new(false),
+            is_held: RwSignal::new(false),
             arrived: StoredValue::default(),
             frame_asked: StoredValue::new(false),
             tasks: StoredValue::default(),
+            subscription: StoredValue::new_local(None),
+            line: expect_context(),
             connection: expect_context(),
             payments: expect_context(),
             session: expect_context(),
             announcer: expect_context(),
         };
-        following.connection.idle();
         following.begin();
-        on_cleanup(move || {
-            following.stop();
-            following.connection.idle();
-        });
+        following.freeze_while_waiting();
+        following.follow_number_of_rows();
+        on_cleanup(move || following.stop());
         following
     }
 
@@ -109,10 +130,9 @@ impl Following {
 
     /// Rows to show, newest first.
     pub(crate) fn rows(self) -> Vec<Arc<Row>> {
-        let shown = self.shown.get();
         self.frozen.with(|frozen| match frozen {
             Some(frozen) => frozen.rows.clone(),
-            None => self.statement.with(|statement| statement.newest(shown)),
+            None => self.newest_rows(),
         })
     }
 
@@ -121,6 +141,23 @@ impl Following {
             .frozen
             .with(|frozen| frozen.as_ref().map(|frozen| frozen.balance));
         frozen.unwrap_or_else(|| self.statement.with(Statement::balance))
+    }
+
+    /// Also while the rows wait.
+    pub(crate) fn current_balance(self) -> Cents {
+        self.statement.with(Statement::balance)
+    }
+
+    /// Of the rows shown: how many, what came in and what went out.
+    pub(crate) fn totals(self) -> (u64, Cents, Cents) {
+        let (mut received, mut paid) = (0_i64, 0_i64);
+        let rows = self.rows();
+        for row in &rows {
+            let change = row.transaction.changed_by.0;
+            let sum = if change < 0 { &mut paid } else { &mut received };
+            *sum = sum.saturating_add(change);
+        }
+        (rows.len() as u64, Cents(received), Cents(paid))
     }
 
     pub(crate) fn limit(self) -> Cents {
@@ -132,19 +169,29 @@ impl Following {
     }
 
     pub(crate) fn has_older(self) -> bool {
-        self.statement
-            .with(|statement| statement.has_more_than(self.shown.get()))
+        let shown = self.shown.get();
+        self.filtered.with(|filtered| match filtered {
+            Some(filtered) => filtered.rows.has_more_than(shown),
+            None => self
+                .statement
+                .with(|statement| statement.has_more_than(shown)),
+        })
     }
 
     pub(crate) fn page_rows(self) -> usize {
-        self.page_rows
+        self.page_rows.get()
     }
 
     pub(crate) fn is_paused(self) -> bool {
+        self.is_paused.get()
+    }
+
+    /// Whether rows wait, for whatever reason.
+    pub(crate) fn is_frozen(self) -> bool {
         self.frozen.with(Option::is_some)
     }
 
-    /// Changes that wait behind a pause.
+    /// Changes that wait.
     pub(crate) fn waiting(self) -> u64 {
         let frozen = self
             .frozen
@@ -152,61 +199,210 @@ impl Following {
         frozen.map_or(0, |version| self.newest_version().saturating_sub(version))
     }
 
-    pub(crate) fn pause(self) {
-        let shown = self.shown.get_untracked();
-        let frozen = self.statement.with_untracked(|statement| Frozen {
-            rows: statement.newest(shown),
-            balance: statement.balance(),
-            version: statement.newest_version(),
-        });
-        self.frozen.set(Some(frozen));
+    /// As the reader wishes.
+    pub(crate) fn pause(self, paused: bool) {
+        self.is_paused.set(paused);
     }
 
-    pub(crate) fn resume(self) {
+    /// While the reader is in the list: rows that move under a finger or the focus are in the way.
+    pub(crate) fn hold(self, held: bool) {
+        if self.is_held.get_untracked() != held {
+            self.is_held.set(held);
+        }
+    }
+
+    /// Shows what waits, and goes on waiting if there was a reason.
+    pub(crate) fn catch_up(self) {
+        self.is_paused.set(false);
+        if self.is_frozen() {
+            self.frozen.set(Some(self.snapshot()));
+        }
+    }
+
+    /// The filter in use; the empty one when there is none.
+    pub(crate) fn filter(self) -> Filter {
+        self.filtered.with(|filtered| {
+            filtered
+                .as_ref()
+                .map(|filtered| filtered.filter.clone())
+                .unwrap_or_default()
+        })
+    }
+
+    /// Shows only what this lets through.
+    pub(crate) fn set_filter(self, filter: Filter) {
+        self.shown.set(self.page_rows.get_untracked());
         self.frozen.set(None);
+        if filter.is_empty() {
+            return self.filtered.set(None);
+        }
+        self.filtered.set(Some(Filtered {
+            filter,
+            rows: Statement::default(),
+        }));
+        self.load_up_to(self.page_rows.get_untracked());
     }
 
     /// Shows one page more, asking for it when it is not here.
     pub(crate) fn show_older(self) {
+        self.pause(false);
+        self.load_up_to(self.shown.get_untracked() + self.page_rows.get_untracked());
+    }
+
+    /// All there is under the filter, newest first, up to a limit.
+    ///
+    /// # Errors
+    /// When the gateway says no, or is not reached.
+    pub(crate) async fn everything(self) -> Result<Vec<Transaction>, ApiError> {
+        let filter = untrack(|| self.filter());
+        let mut found: Vec<Transaction> = Vec::new();
+        loop {
+            let after = found.last().map(|oldest| oldest.cursor.clone());
+            let operation = operations::older_transactions(
+                &self.iban(),
+                PAGE_ROWS_MAX,
+                after.as_deref(),
+                &filter,
+            );
+            let page = http::send::<TransactionsAnswer>(&operation)
+                .await?
+                .transactions;
+            let has_more = page.page_info.has_next_page && !page.nodes.is_empty();
+            found.extend(page.nodes);
+            if !has_more || found.len() >= DOWNLOAD_ROWS_MAX {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn newest_rows(self) -> Vec<Arc<Row>> {
+        let shown = self.shown.get();
+        self.filtered.with(|filtered| match filtered {
+            Some(filtered) => filtered.rows.newest(shown),
+            None => self.statement.with(|statement| statement.newest(shown)),
+        })
+    }
+
+    fn snapshot(self) -> Frozen {
+        untrack(|| Frozen {
+            rows: self.newest_rows(),
+            balance: self.statement.with(Statement::balance),
+            version: self.newest_version(),
+        })
+    }
+
+    fn freeze_while_waiting(self) {
+        Effect::new(move |was_waiting: Option<bool>| {
+            let waits = self.is_paused.get() || self.is_held.get();
+            match (was_waiting.unwrap_or(false), waits) {
+                (false, true) => self.frozen.set(Some(self.snapshot())),
+                (true, false) => self.frozen.set(None),
+                _ => {}
+            }
+            waits
+        });
+    }
+
+    fn follow_number_of_rows(self) {
+        Effect::new(move |before: Option<usize>| {
+            let rows = self.page_rows.get();
+            if before.is_some_and(|before| before != rows) {
+                self.frozen.set(None);
+                self.shown.set(rows);
+                self.load_up_to(rows);
+            }
+            rows
+        });
+    }
+
+    /// Shows so many rows, asking for those that are not here.
+    fn load_up_to(self, wanted: usize) {
         if self.loading_older.get_untracked() {
             return;
         }
-        self.resume();
-        let wanted = self.shown.get_untracked() + self.page_rows;
-        let (known, cursor) = self
-            .statement
-            .with_untracked(|statement| (statement.rows_known(), statement.oldest_cursor()));
-        if known >= wanted {
-            return self.shown.set(wanted);
-        }
         self.loading_older.set(true);
-        let operation = operations::older_transactions(
-            &self.iban.get_value(),
-            self.page_rows,
-            cursor.as_deref(),
-        );
         self.spawn(async move {
-            let answer = http::send::<TransactionsAnswer>(&operation).await;
+            loop {
+                let filter = untrack(|| self.filter());
+                let (known, has_older, cursor) = self.known();
+                if known >= wanted || !has_older {
+                    break;
+                }
+                let operation = operations::older_transactions(
+                    &self.iban(),
+                    wanted - known,
+                    cursor.as_deref(),
+                    &filter,
+                );
+                match http::send::<TransactionsAnswer>(&operation).await {
+                    // The reader has chosen another filter meanwhile.
+                    Ok(_) if untrack(|| self.filter()) != filter => {}
+                    Ok(answer) => self.take_older(answer),
+                    Err(error) => {
+                        self.loading_older.set(false);
+                        return self.announcer.alert(format!(
+                            "Older transactions were not loaded. {}",
+                            words::load_failure(&error)
+                        ));
+                    }
+                }
+            }
             self.loading_older.set(false);
-            match answer {
-                Ok(answer) => {
-                    self.statement
-                        .update(|statement| statement.load_older(answer.transactions));
-                    self.shown.set(wanted);
-                }
-                Err(error) => {
-                    self.announcer.status(format!(
-                        "Older transactions were not loaded. {}",
-                        words::load_failure(&error)
-                    ));
-                }
+            self.shown.set(wanted);
+            if self.frozen.with_untracked(Option::is_some) {
+                self.frozen.set(Some(self.snapshot()));
             }
         });
     }
 
+    /// Rows here, whether the gateway may have older ones, and where those begin.
+    fn known(self) -> (usize, bool, Option<String>) {
+        let of = |rows: &Statement| {
+            (
+                rows.rows_known(),
+                rows.has_more_than(rows.rows_known()),
+                rows.oldest_cursor(),
+            )
+        };
+        self.filtered.with_untracked(|filtered| match filtered {
+            // Not asked yet: then the newest are the next.
+            Some(Filtered { rows, .. }) if rows.is_new() => (0, true, None),
+            Some(Filtered { rows, .. }) => of(rows),
+            None => self.statement.with_untracked(of),
+        })
+    }
+
+    fn take_older(self, answer: TransactionsAnswer) {
+        let page = answer.transactions;
+        if self.filtered.with_untracked(Option::is_some) {
+            self.filtered.update(|filtered| {
+                let Some(Filtered { filter, rows }) = filtered else {
+                    return;
+                };
+                let was_new = rows.is_new();
+                let newest = page.nodes.iter().map(|found| found.version).max();
+                rows.load_older(page);
+                if was_new {
+                    // What came in while the gateway was asked may not have been in its tables yet.
+                    self.statement.with_untracked(|statement| {
+                        let later = statement.newer_than(newest.unwrap_or(0));
+                        for row in later.filter(|row| filter.lets_through(&row.transaction)) {
+                            rows.apply(row.transaction.clone(), row.origin, 0);
+                        }
+                    });
+                }
+            });
+        } else {
+            self.statement
+                .update(|statement| statement.load_older(page));
+        }
+    }
+
     fn stop(self) {
+        self.subscription
+            .try_update_value(|subscription| *subscription = None);
         self.tasks
-            .update_value(|tasks| tasks.drain(..).for_each(|handle| handle.abort()));
+            .try_update_value(|tasks| tasks.drain(..).for_each(|handle| handle.abort()));
     }
 
     /// Runs a task that ends with the page at the latest.
@@ -229,52 +425,51 @@ impl Following {
                 return;
             }
             attempt += 1;
-            self.connection
-                .wait(attempt, backoff::delay(attempt, browser::dice()))
-                .await;
+            browser::sleep(backoff::delay(attempt, browser::dice())).await;
         }
         self.phase.set(Phase::Ready);
-        let cursor = self.statement.with_untracked(Statement::newest_cursor);
-        let had_cursor = cursor.is_some();
-        let error = live::follow(
-            self.connection,
-            &self.iban(),
-            cursor,
-            move |heard| match heard {
-                Heard::Subscribed if had_cursor => {}
-                Heard::Subscribed => self.look_again(LOOK_AGAIN_AFTER),
-                Heard::Change(change, origin) => self.take(change, origin),
-            },
-        )
-        .await;
-        self.connection.idle();
+        let newest = move || self.statement.with_untracked(Statement::newest_cursor);
+        let operation = move || {
+            // What has arrived but is not shown yet would else be asked for once more.
+            self.show_arrived();
+            operations::follow(&self.iban(), newest().as_deref())
+        };
+        let listener = move |heard: Heard<FollowAnswer>| match heard {
+            Heard::Subscribed if newest().is_some() => {}
+            Heard::Subscribed => self.look_again(LOOK_AGAIN_AFTER),
+            Heard::Next(FollowAnswer {
+                transactions: change,
+            }) => self.take(change),
+            Heard::Refused(error) => self.refused(&error),
+        };
+        let subscription = self.line.subscribe(operation, listener);
+        self.subscription.set_value(Some(subscription));
+    }
+
+    fn refused(self, error: &ApiError) {
         if error.is(ErrorCode::Unauthenticated) {
             self.session.ask();
         }
-        self.phase.set(failed(&error));
+        self.phase.set(failed(error));
     }
 
     async fn look(self, origin: Origin) -> Result<(), Phase> {
-        let operation = operations::account(&self.iban(), self.page_rows);
-        match http::send::<AccountAnswer>(&operation).await {
+        let rows = self.page_rows.get_untracked();
+        match http::send::<AccountAnswer>(&operations::account(&self.iban(), rows)).await {
             Ok(AccountAnswer {
                 account: Some(account),
             }) => {
-                let seen: Vec<_> = account
-                    .transactions
-                    .nodes
-                    .iter()
-                    .filter_map(|row| row.command_id)
-                    .collect();
+                let found = &account.transactions.nodes;
+                let seen: Vec<_> = found.iter().filter_map(|row| row.command_id).collect();
+                self.judge(found.iter().map(|row| (row, origin)));
                 self.statement
                     .update(|statement| statement.load(account, origin));
-                seen.into_iter()
-                    .for_each(|id| self.payments.seen_in_statement(id));
+                self.seen(seen);
                 Ok(())
             }
             Ok(AccountAnswer { account: None }) => Err(Phase::Unknown),
             Err(ApiError::Refused {
-                code: ErrorCode::Forbidden | ErrorCode::NotFound,
+                code: ErrorCode::Forbidden | ErrorCode::NotFound | ErrorCode::Validation,
                 ..
             }) => Err(Phase::Unknown),
             Err(error) => {
@@ -294,7 +489,12 @@ impl Following {
         });
     }
 
-    fn take(self, change: Transaction, origin: Origin) {
+    fn take(self, change: Transaction) {
+        let origin = if self.connection.was_missed(&change.occurred_at) {
+            Origin::Missed
+        } else {
+            Origin::Live
+        };
         let mut waiting = 0;
         self.arrived.update_value(|arrived| {
             arrived.push((change, origin));
@@ -321,21 +521,45 @@ impl Following {
         {
             return;
         }
-        let seen: Vec<_> = arrived
-            .iter()
-            .filter_map(|(change, _)| change.command_id)
-            .collect();
+        let seen = arrived.iter().filter_map(|(change, _)| change.command_id);
+        let seen: Vec<_> = seen.collect();
+        self.judge(arrived.iter().map(|(change, origin)| (change, *origin)));
+        let shown = self.shown.get_untracked();
         let mut has_gap = false;
         self.statement.update(|statement| {
             for (change, origin) in arrived {
-                has_gap |= statement.apply(change, origin) == Applied::NewAfterGap;
+                has_gap |= statement.apply(change, origin, shown) == Applied::NewAfterGap;
             }
         });
-        seen.into_iter()
-            .for_each(|id| self.payments.seen_in_statement(id));
+        self.seen(seen);
         if has_gap {
             self.look_again(Duration::ZERO);
         }
+    }
+
+    /// Takes what the filter lets through, if there is one.
+    fn judge<'a>(self, changes: impl Iterator<Item = (&'a Transaction, Origin)>) {
+        let shown = self.shown.get_untracked();
+        if self.filtered.with_untracked(Option::is_none) {
+            return;
+        }
+        self.filtered.update(|filtered| {
+            let Some(Filtered { filter, rows }) = filtered else {
+                return;
+            };
+            // Before the gateway's first answer a row would look like the newest of a list without older ones.
+            if rows.is_new() {
+                return;
+            }
+            for (change, origin) in changes.filter(|(change, _)| filter.lets_through(change)) {
+                rows.apply(change.clone(), origin, shown);
+            }
+        });
+    }
+
+    fn seen(self, ids: Vec<operations::CommandId>) {
+        ids.into_iter()
+            .for_each(|id| self.payments.seen_in_statement(id));
     }
 }
 

@@ -5,10 +5,10 @@ use leptos::{prelude::*, task::spawn_local};
 use crate::{
     api::{
         http,
+        line::Line,
         operations::{self, ApiError, Bank, BankAndMe, LogInAnswer, LogOutAnswer, Role, User},
     },
     browser::{self, storage},
-    connection::Connection,
     words,
 };
 
@@ -29,15 +29,15 @@ pub(crate) enum Who {
 pub(crate) struct Session {
     pub(crate) who: RwSignal<Who>,
     pub(crate) bank: RwSignal<Option<Bank>>,
-    connection: Connection,
+    line: Line,
 }
 
 impl Session {
-    pub(crate) fn provide(connection: Connection) -> Self {
+    pub(crate) fn provide(line: Line) -> Self {
         let session = Self {
             who: RwSignal::new(Who::Asking),
             bank: RwSignal::new(None),
-            connection,
+            line,
         };
         provide_context(session);
         // The session is one for all tabs: what another tab does to it counts here too, before anything is paid.
@@ -137,10 +137,14 @@ impl Session {
     }
 
     fn set_who(self, who: Who) {
-        if self.who.with_untracked(|known| *known != who) {
-            // Live lines belong to a session; the pages that need one open it anew.
-            self.connection.idle();
-            self.who.set(who);
+        let known = self.who.get_untracked();
+        if known == who {
+            return;
         }
+        if matches!(known, Who::Nobody | Who::User(_)) {
+            // The line belongs to the session it was opened in.
+            self.line.begin_anew();
+        }
+        self.who.set(who);
     }
 }

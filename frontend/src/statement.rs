@@ -51,6 +51,7 @@ pub struct Statement {
     version: u64,
     limit: Cents,
     has_older: bool,
+    is_asked: bool,
 }
 
 impl Statement {
@@ -67,6 +68,7 @@ impl Statement {
             (self.balance, self.version) = (balance, version);
         }
         self.limit = limit;
+        self.is_asked = true;
         let reaches_rows = transactions
             .nodes
             .iter()
@@ -84,20 +86,21 @@ impl Statement {
 
     /// Takes in the rows that come after the oldest one here.
     pub fn load_older(&mut self, page: TransactionPage) {
+        self.is_asked = true;
         self.has_older = page.page_info.has_next_page;
         for transaction in page.nodes {
             self.insert(transaction, Origin::Loaded);
         }
     }
 
-    /// Takes in a pushed row.
-    pub fn apply(&mut self, transaction: Transaction, origin: Origin) -> Applied {
+    /// Takes in a pushed row. At least `shown` rows stay.
+    pub fn apply(&mut self, transaction: Transaction, origin: Origin, shown: usize) -> Applied {
         let follows = self.newest_version() + 1;
         let version = transaction.version;
         if !self.insert(transaction, origin) {
             return Applied::Known;
         }
-        if self.rows.len() > ROWS_KEPT_MAX {
+        while self.rows.len() > ROWS_KEPT_MAX.max(shown) {
             self.rows.pop_first();
             self.has_older = true;
         }
@@ -106,6 +109,19 @@ impl Statement {
         } else {
             Applied::New
         }
+    }
+
+    /// Whether the gateway has not told anything yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        !self.is_asked
+    }
+
+    /// Rows newer than this version, oldest first.
+    pub fn newer_than(&self, version: u64) -> impl Iterator<Item = &Arc<Row>> {
+        self.rows
+            .range(version.saturating_add(1)..)
+            .map(|(_, row)| row)
     }
 
     /// The balance after the highest version known.
@@ -246,9 +262,9 @@ mod tests {
     #[test]
     fn rows_come_in_once_whatever_brings_them() {
         let mut statement = loaded(3);
-        assert_eq!(statement.apply(change(3), Origin::Live), Applied::Known);
-        assert_eq!(statement.apply(change(4), Origin::Live), Applied::New);
-        assert_eq!(statement.apply(change(4), Origin::Missed), Applied::Known);
+        assert_eq!(statement.apply(change(3), Origin::Live, 25), Applied::Known);
+        assert_eq!(statement.apply(change(4), Origin::Live, 25), Applied::New);
+        assert_eq!(statement.apply(change(4), Origin::Missed, 25), Applied::Known);
         assert_eq!(versions(&statement), [4, 3, 2, 1]);
         assert_eq!(statement.newest_cursor().as_deref(), Some("c4"));
     }
@@ -257,8 +273,8 @@ mod tests {
     fn the_balance_is_that_of_the_highest_version() {
         let mut statement = loaded(3);
         assert_eq!(statement.balance(), Cents(300));
-        statement.apply(change(5), Origin::Live);
-        statement.apply(change(4), Origin::Live);
+        statement.apply(change(5), Origin::Live, 25);
+        statement.apply(change(4), Origin::Live, 25);
         assert_eq!(statement.balance(), Cents(500));
         // The account was read after its rows: its own figure is newer.
         statement.load(account(6, page([5, 4], true)), Origin::Loaded);
@@ -279,7 +295,7 @@ mod tests {
     fn a_hole_is_noticed_and_filled() {
         let mut statement = loaded(0);
         assert_eq!(
-            statement.apply(change(2), Origin::Live),
+            statement.apply(change(2), Origin::Live, 25),
             Applied::NewAfterGap
         );
         statement.load(account(2, page([2, 1], false)), Origin::Missed);
@@ -297,10 +313,20 @@ mod tests {
     }
 
     #[test]
+    fn given_a_reader_far_down_when_rows_come_in_then_what_is_shown_stays() {
+        let mut statement = loaded(30);
+        let shown = ROWS_KEPT_MAX + 500;
+        for version in 31..=2_000 {
+            statement.apply(change(version), Origin::Live, shown);
+        }
+        assert_eq!(statement.rows_known(), shown);
+    }
+
+    #[test]
     fn memory_is_bounded_and_the_rest_can_be_asked_for() {
         let mut statement = loaded(0);
         for version in 1..=1_500 {
-            statement.apply(change(version), Origin::Live);
+            statement.apply(change(version), Origin::Live, 25);
         }
         assert_eq!(statement.rows_known(), ROWS_KEPT_MAX);
         assert_eq!(statement.oldest_cursor().as_deref(), Some("c501"));

@@ -65,6 +65,12 @@ fn every_colour_can_be_read_on_every_surface_it_may_stand_on() {
         ("neg", own("neg-wash"), TEXT),
         ("warn", own("warn-wash"), TEXT),
         ("on-accent", vec!["accent", "accent-strong"], TEXT),
+        ("s1", SURFACES.to_vec(), TEXT),
+        ("s2", SURFACES.to_vec(), GRAPHICS),
+        ("s3", SURFACES.to_vec(), GRAPHICS),
+        ("s4", SURFACES.to_vec(), GRAPHICS),
+        ("s5", SURFACES.to_vec(), GRAPHICS),
+        ("s6", SURFACES.to_vec(), GRAPHICS),
     ] {
         for surface in stands_on {
             for (theme, name) in ["light", "dark"].into_iter().enumerate() {

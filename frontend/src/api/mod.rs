@@ -2,10 +2,12 @@
 
 pub mod operations;
 pub mod protocol;
+pub mod status;
 #[cfg(test)]
 mod schema_check;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod http;
+/// All subscriptions of the page go over the one line: `expect_context::<Line>().subscribe(...)`.
 #[cfg(target_arch = "wasm32")]
-pub(crate) mod live;
+pub(crate) mod line;

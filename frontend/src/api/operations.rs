@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::money::Cents;
+use crate::{filter::Filter, money::Cents};
 
 /// What a transaction is asked with, in each operation that has some.
 macro_rules! transaction_fields {
@@ -461,13 +461,13 @@ pub struct AccountAnswer {
 pub fn account(iban: &str, first: usize) -> Operation {
     Operation {
         query: ACCOUNT,
-        variables: json!({ "iban": iban, "first": first }),
+        variables: json!({ "iban": iban, "first": first.min(PAGE_ROWS_MAX) }),
     }
 }
 
 const OLDER_TRANSACTIONS: &str = concat!(
-    "query OlderTransactions($iban: Iban!, $first: Int!, $after: String) { \
-     transactions(iban: $iban, first: $first, after: $after) { nodes { ",
+    "query OlderTransactions($iban: Iban!, $first: Int!, $after: String, $filter: TransactionFilter) { \
+     transactions(iban: $iban, first: $first, after: $after, filter: $filter) { nodes { ",
     transaction_fields!(),
     " } pageInfo { hasNextPage endCursor } } }"
 );
@@ -479,18 +479,38 @@ pub struct TransactionsAnswer {
     pub transactions: TransactionPage,
 }
 
-/// The page of transactions that are older than a cursor.
+/// The gateway gives no longer page.
+pub const PAGE_ROWS_MAX: usize = 100;
+
+/// The page of transactions that are older than a cursor, or the newest without one, as far as the filter lets through.
 #[must_use]
-pub fn older_transactions(iban: &str, first: usize, after: Option<&str>) -> Operation {
-    let variables = json!({ "iban": iban, "first": first, "after": after });
+pub fn older_transactions(
+    iban: &str,
+    first: usize,
+    after: Option<&str>,
+    filter: &Filter,
+) -> Operation {
+    let variables = json!({
+        "iban": iban,
+        "first": first.min(PAGE_ROWS_MAX),
+        "after": after,
+        "filter": filter.variables(),
+    });
     Operation {
         query: OLDER_TRANSACTIONS,
         variables,
     }
 }
 
-const ACCOUNTS: &str = "query Accounts($first: Int!, $after: String, $search: String) { \
-    accounts(first: $first, after: $after, search: $search) { \
+/// Orders of the list of accounts, as the gateway and the address have them, and in words.
+pub const ACCOUNT_ORDERS: [(&str, &str, &str); 3] = [
+    ("NEWEST_CHANGE", "newest-change", "newest change first"),
+    ("IBAN", "iban", "by IBAN"),
+    ("BALANCE", "balance", "by balance"),
+];
+
+const ACCOUNTS: &str = "query Accounts($first: Int!, $after: String, $search: String, $order: AccountOrder!) { \
+    accounts(first: $first, after: $after, search: $search, order: $order) { \
     nodes { iban balance version changedAt } pageInfo { hasNextPage endCursor } totalCount } }";
 
 /// Answer of [`accounts`].
@@ -500,10 +520,15 @@ pub struct AccountsAnswer {
     pub accounts: AccountPage,
 }
 
-/// A page of accounts, newest change first; for employees.
+/// A page of accounts; for employees.
 #[must_use]
-pub fn accounts(first: usize, after: Option<&str>, search: Option<&str>) -> Operation {
-    let variables = json!({ "first": first, "after": after, "search": search });
+pub fn accounts(
+    first: usize,
+    after: Option<&str>,
+    search: Option<&str>,
+    order: &'static str,
+) -> Operation {
+    let variables = json!({ "first": first, "after": after, "search": search, "order": order });
     Operation {
         query: ACCOUNTS,
         variables,

@@ -13,8 +13,8 @@ pub(crate) fn Change(cents: Cents) -> impl IntoView {
     };
     view! {
         <data class=class value=cents.to_string()>
-            <span class="unseen">{direction}</span>
-            {cents.as_change()}
+            <span class="direction">{direction}</span>
+            {move || cents.as_change()}
         </data>
     }
 }
@@ -37,17 +37,23 @@ pub(crate) fn Balance(cents: Cents) -> impl IntoView {
     } else {
         "amount"
     };
-    view! { <data class=class value=cents.to_string()>{cents.as_balance()}</data> }
+    view! { <data class=class value=cents.to_string()>{move || cents.as_balance()}</data> }
 }
 
 /// The balance of an account now, closed by the double rule.
 #[component]
-pub(crate) fn BalanceLine(#[prop(into)] cents: Signal<Cents>) -> impl IntoView {
+pub(crate) fn BalanceLine(
+    #[prop(into)] cents: Signal<Cents>,
+    /// In the document; another one where there are several.
+    #[prop(default = "balance".to_owned(), into)]
+    id: String,
+    #[prop(default = "Balance")] label: &'static str,
+) -> impl IntoView {
     view! {
         <p class="balance-line">
-            <span class="label">"Balance"</span>
+            <span class="label">{label}</span>
             <data
-                id="balance"
+                id=id
                 class="amount"
                 class:below=move || cents.get().0 < 0
                 class:wide=move || is_wide(cents.get())

@@ -12,7 +12,7 @@ use crate::{
 pub(crate) fn ConnectionBanner() -> impl IntoView {
     let connection: Connection = expect_context();
     let as_of = move || {
-        let heard = connection.heard_at.get();
+        let heard = connection.heard_at();
         heard
             .map(|heard| format!(" What you see is as of {}.", heard.clock()))
             .unwrap_or_default()

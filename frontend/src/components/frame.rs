@@ -6,16 +6,28 @@ use leptos_router::hooks::use_location;
 use super::{
     auditor_lamp::AuditorLamp,
     connection_banner::{ConnectionBanner, LiveWord},
+    settings::Settings,
 };
 use crate::{
     announcer::Announcements,
     browser,
+    connection::Connection,
     session::{Session, Who},
 };
 
 /// Heading of what is new on a route whose page stays, such as the chosen account.
 const INNER_HEADING: &str = "[data-heading]";
 const HEADING: &str = "h1";
+
+/// Id, address and name of what stands in the menu.
+const ROUTES: [(&str, &str, &str); 6] = [
+    ("nav-client", "/client", "Client"),
+    ("nav-employee", "/employee", "Bank employee"),
+    ("nav-live", "/live", "Live"),
+    ("nav-trail", "/trail", "Trail"),
+    ("nav-results", "/results", "Results"),
+    ("nav-how-it-works", "/how-it-works", "How it works"),
+];
 
 /// Names the page: `Client - the Bank`.
 pub(crate) fn name_page(name: impl Fn() -> String + 'static) {
@@ -33,9 +45,12 @@ pub(crate) fn name_page(name: impl Fn() -> String + 'static) {
 pub(crate) fn Frame(children: Children) -> impl IntoView {
     let path = use_location().pathname;
     let session: Session = expect_context();
+    let connection: Connection = expect_context();
     Effect::new(move |before: Option<String>| {
         let path = path.get();
         if before.is_some_and(|before| before != path) {
+            // What came back stays said until the next route.
+            connection.dismiss();
             request_animation_frame(|| {
                 _ = browser::focus(INNER_HEADING) || browser::focus(HEADING)
             });
@@ -59,6 +74,19 @@ pub(crate) fn Frame(children: Children) -> impl IntoView {
         event.prevent_default();
         browser::focus("#main");
     };
+    let is_open = RwSignal::new(false);
+    // The menu has led somewhere, or the reader went elsewhere.
+    Effect::new(move |_| {
+        path.track();
+        is_open.set(false);
+    });
+    let close = window_event_listener(leptos::ev::keydown, move |event| {
+        if event.key() == "Escape" && is_open.get_untracked() {
+            is_open.set(false);
+            browser::focus("#menu");
+        }
+    });
+    on_cleanup(move || close.remove());
     let link = move |id: &'static str, href: &'static str, name: &'static str| {
         let here = move || {
             let path = path.get();
@@ -67,6 +95,8 @@ pub(crate) fn Frame(children: Children) -> impl IntoView {
         };
         view! { <a id=id href=href aria-current=here>{name}</a> }
     };
+    let entry = move |(id, href, name)| view! { <li>{link(id, href, name)}</li> };
+    let is_home = move || path.get() == "/";
     let version = move || {
         session.bank.get().map(|bank| {
             let started = browser::local_time(&bank.started_at);
@@ -78,21 +108,34 @@ pub(crate) fn Frame(children: Children) -> impl IntoView {
         <header class="bar">
             <nav aria-label="Pages">
                 {link("nav-home", "/", "the Bank")}
-                {link("nav-client", "/client", "Client")}
-                {link("nav-employee", "/employee", "Bank employee")}
-                {link("nav-live", "/live", "Live")}
-                {link("nav-trail", "/trail", "Trail")}
-                {link("nav-results", "/results", "Results")}
-                {link("nav-how-it-works", "/how-it-works", "How it works")}
+                <button
+                    type="button"
+                    id="menu"
+                    aria-expanded=move || is_open.get().to_string()
+                    aria-controls="menu-list"
+                    on:click=move |_| is_open.update(|open| *open = !*open)
+                >
+                    "Menu"
+                </button>
+                <div id="menu-list" class:open=move || is_open.get()>
+                    <ul>{ROUTES.map(entry)}</ul>
+                    <Settings place="menu"/>
+                </div>
             </nav>
-            <AuditorLamp/>
-            <LiveWord/>
+            <div class="state">
+                <AuditorLamp/>
+                <LiveWord/>
+            </div>
         </header>
         <ConnectionBanner/>
         <main id="main" tabindex="-1">{children()}</main>
         <footer>
             <p>{version}</p>
-            <p>{move || session.bank.get().filter(|bank| bank.demo_mode).map(|_| "Demo mode: no money is real.")}</p>
+            <p>
+                {move || session.bank.get().filter(|bank| bank.demo_mode).map(|_| "Demo mode: no money is real. ")}
+                <a href="/graphiql" rel="external">"GraphiQL"</a>
+            </p>
+            <Show when=move || !is_home()><Settings place="footer"/></Show>
         </footer>
         <Announcements/>
     }

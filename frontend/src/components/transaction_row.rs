@@ -6,11 +6,12 @@ use leptos::{either::Either, prelude::*};
 
 use super::amount::{Balance, Change, is_wide};
 use crate::{
-    api::operations::Payment,
+    api::operations::{CommandId, Payment, Role},
     browser, iban,
     money::Cents,
     outbox::{Progress, Sent},
     payments::Payments,
+    session::Session,
     statement::{Origin, Row},
     words,
 };
@@ -30,6 +31,10 @@ pub(crate) fn TransactionRow(row: Arc<Row>) -> impl IntoView {
             .and_then(|id| payments.timings.with(|timings| timings.get(&id).cloned()));
         words.map(|words| view! { <span class="timing">{words}</span> })
     };
+    let version = transaction.version;
+    let trail = transaction
+        .command_id
+        .filter(|_| may_follow(&transaction.iban, transaction.changed_by));
     let class = match origin {
         Origin::Loaded => "transaction",
         Origin::Live => "transaction arrived",
@@ -50,22 +55,52 @@ pub(crate) fn TransactionRow(row: Arc<Row>) -> impl IntoView {
                 </time>
             </td>
             <td role="cell" class="what">
+                <span class="own iban" translate="no">{iban::grouped(&transaction.iban)}</span>
                 <OtherSide counterparty=transaction.counterparty change=transaction.changed_by/>
                 <span class="description">{description}</span>
                 {timing}
                 {(origin == Origin::Missed).then(|| view! { <span class="unseen">"arrived while you were away"</span> })}
             </td>
             <td role="cell" class="serial" title=format!("record {}", transaction.serial)>
-                <span class="unseen">"version "</span>
-                <span aria-hidden="true">"v"</span>
-                {words::counted(transaction.version)}
+                <Serial version=version trail=trail/>
             </td>
             <td role="cell" class="amounts">
                 <Change cents=transaction.changed_by/>
-                <span class="unseen">", balance then "</span>
-                <Balance cents=transaction.new_balance/>
+                <span class="after"><span class="unseen">", balance then "</span><Balance cents=transaction.new_balance/></span>
             </td>
         </tr>
+    }
+}
+
+/// Whether the one who is signed in may see the trail of the command behind a change.
+fn may_follow(iban: &str, change: Cents) -> bool {
+    let session: Session = expect_context();
+    let user = untrack(|| session.user());
+    user.is_some_and(|user| match (user.role, user.account) {
+        (Role::Employee, _) => true,
+        // What came in from others is their command.
+        (Role::Customer, Some(account)) => account.iban == iban && change.0 < 0,
+        (Role::Customer, None) => false,
+    })
+}
+
+/// The version of a change, which leads to the trail of its command.
+#[component]
+fn Serial(version: u64, trail: Option<CommandId>) -> impl IntoView {
+    let number = move || words::counted(version);
+    match trail {
+        Some(id) => Either::Left(view! {
+            <a href=format!("/trail/{}", id.0) title="Follow the record">
+                <span class="unseen">"Follow the record, version "</span>
+                <span aria-hidden="true">"v"</span>
+                {number}
+            </a>
+        }),
+        None => Either::Right(view! {
+            <span class="unseen">"version "</span>
+            <span aria-hidden="true">"v"</span>
+            {number}
+        }),
     }
 }
 

@@ -7,6 +7,7 @@ use leptos::{prelude::*, task::spawn_local};
 use crate::{
     api::operations::{Role, User},
     browser,
+    choices::Choices,
     components::{
         amount::BalanceLine,
         credentials::Entry,
@@ -24,7 +25,6 @@ use crate::{
     words::Standing,
 };
 
-const ROWS: usize = 25;
 /// How often to ask whether a new account is there.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -119,9 +119,11 @@ fn Opening() -> impl IntoView {
 #[component]
 fn OwnAccount(iban: String, user_name: String, has_errors: RwSignal<bool>) -> impl IntoView {
     let payments: Payments = expect_context();
-    let following = Following::start(iban.clone(), ROWS);
+    let choices: Choices = expect_context();
+    let rows = Signal::derive(move || choices.preferences.with(|preferences| preferences.rows));
+    let following = Following::start(iban.clone(), rows);
     let standing = Signal::derive(move || Standing {
-        balance: following.balance(),
+        balance: following.current_balance(),
         limit: following.limit(),
     });
     Effect::new(move |_| payments.standing.set(Some(standing.get())));
@@ -132,7 +134,7 @@ fn OwnAccount(iban: String, user_name: String, has_errors: RwSignal<bool>) -> im
     // A statement that stands still would hide the answer to one's own payment.
     Effect::new(move |_| {
         if !sent.with(Vec::is_empty) {
-            following.resume();
+            following.pause(false);
         }
     });
     view! {
@@ -151,8 +153,10 @@ fn OwnAccount(iban: String, user_name: String, has_errors: RwSignal<bool>) -> im
                 <BalanceLine cents=Signal::derive(move || following.balance())/>
             </Show>
         </div>
-        <PayForm has_errors=has_errors/>
-        <Deposit/>
-        <Statement following=following heading="Statement" empty="No transactions yet. Deposit cash to start." sent=sent/>
+        <div class="acts">
+            <PayForm has_errors=has_errors/>
+            <Deposit/>
+        </div>
+        <Statement following=following heading="Statement" empty="No transactions yet. Deposit cash to start." sent=sent tools=true/>
     }
 }

@@ -6,7 +6,8 @@ use leptos_router::hooks::use_navigate;
 use crate::{
     api::operations::Role,
     components::{
-        amount::BalanceLine, frame::name_page, iban::Iban, sign_in::DemoUsers, statement::Statement,
+        amount::BalanceLine, four_figures::FourFigures, frame::name_page, iban::Iban,
+        settings::Settings, sign_in::DemoUsers, statement::Statement,
     },
     following::{Following, Phase},
     session::{Session, Who},
@@ -47,12 +48,15 @@ pub(crate) fn Home() -> impl IntoView {
     view! {
         <div class="route home">
             <div class="intro">
-                <h1 tabindex="-1">"A bank built on events, in Rust on Apache Kafka"</h1>
-                <p>
-                    "Every payment is a command, every balance the sum of its events. \
-                    Open an account, pay someone, and watch both sides change."
-                </p>
+                <div>
+                    <h1 tabindex="-1">"A bank built on events, in Rust on Apache Kafka"</h1>
+                    <p>
+                        "Click through it, put it under load, kill parts of it: the auditor says whether a cent was lost."
+                    </p>
+                </div>
+                <Settings place="home"/>
             </div>
+            <FourFigures/>
             <section class="start" aria-labelledby="start-heading">
                 <h2 id="start-heading">"Start here"</h2>
                 <ol>
@@ -62,9 +66,10 @@ pub(crate) fn Home() -> impl IntoView {
                             <DemoUsers role=Role::Customer then=to_client/>
                         </Show>
                     </li>
-                    <li>"Deposit cash, then pay someone: " <a href="/client">"Client"</a></li>
-                    <li>"See all accounts and follow one: " <a href="/employee">"Bank employee"</a></li>
+                    <li><a href="/client">"Pay someone"</a>", then follow the record through every hop"</li>
+                    <li><a href="/live">"Put it under load"</a>", then stop a handler and watch"</li>
                 </ol>
+                <p><a href="/how-it-works">"How it works"</a>", in eight steps"</p>
             </section>
             <div class="company">
                 {move || company.get().map(|(iban, is_public)| view! { <Company iban=iban is_public=is_public/> })}
@@ -76,7 +81,7 @@ pub(crate) fn Home() -> impl IntoView {
 
 #[component]
 fn Company(iban: String, is_public: bool) -> impl IntoView {
-    let following = Following::start(iban.clone(), ROWS);
+    let following = Following::start(iban.clone(), Signal::stored(ROWS));
     view! {
         <p class="account-line">
             <Iban iban=iban/>

@@ -1,0 +1,410 @@
+//! The page's one line to the gateway: a WebSocket that carries every subscription of the page. It connects while
+//! something is subscribed, comes back after a cut, notices when nobody answers, and begins anew for another session.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+    task::{Poll, Waker},
+};
+
+use futures_util::{
+    FutureExt, SinkExt, StreamExt,
+    future::poll_fn,
+    select,
+    stream::{SplitSink, SplitStream},
+};
+use gloo_net::websocket::{Message, State as SocketState, WebSocketError, futures::WebSocket};
+use gloo_timers::future::{IntervalStream, TimeoutFuture};
+use leptos::{prelude::*, task::spawn_local};
+use serde::de::DeserializeOwned;
+
+use super::{
+    operations::{ApiError, ErrorCode, Operation},
+    protocol::{self, ClientMessage, Envelope, Kind, SUBPROTOCOL, may_reconnect},
+};
+use crate::{backoff, browser, connection::Connection};
+
+const PATH: &str = "/graphql-ws";
+/// The server listens but does not ask: a page that says nothing is taken for gone after 50 s.
+const PING_EVERY_MS: u32 = 10_000;
+/// Pings without any answer before the line is taken for cut.
+const SILENT_PINGS_MAX: u32 = 2;
+const ACKNOWLEDGE_WITHIN_MS: u32 = 5_000;
+
+/// What a subscriber is told.
+pub(crate) enum Heard<Answer> {
+    /// From now on answers are pushed; after a cut, first what was missed meanwhile.
+    Subscribed,
+    /// An answer.
+    Next(Answer),
+    /// No more will come, and trying again by itself would not help.
+    Refused(ApiError),
+}
+
+/// A subscription; ends when dropped.
+pub(crate) struct Subscription {
+    line: Line,
+    id: u32,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.line.end(self.id);
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Line {
+    state: StoredValue<Rc<RefCell<State>>, LocalStorage>,
+    connection: Connection,
+}
+
+#[derive(Default)]
+struct State {
+    subscribers: BTreeMap<u32, Subscriber>,
+    last_id: u32,
+    is_running: bool,
+    wishes: VecDeque<Wish>,
+    waker: Option<Waker>,
+}
+
+#[derive(Clone)]
+struct Subscriber {
+    operation: Rc<dyn Fn() -> Operation>,
+    listener: Rc<dyn Fn(Raw<'_>)>,
+    was_live: bool,
+}
+
+enum Raw<'a> {
+    Subscribed,
+    Message(&'a str),
+    Refused(ApiError),
+}
+
+enum Wish {
+    Begin(u32),
+    End(u32),
+    Anew,
+}
+
+enum End {
+    /// Trying again may help.
+    Lost { was_live: bool },
+    /// It will not.
+    Refused(ApiError),
+    /// Someone else is signed in now.
+    Anew,
+    /// Nothing is subscribed any more.
+    Quiet,
+}
+
+impl Line {
+    pub(crate) fn provide(connection: Connection) -> Self {
+        let line = Self {
+            state: StoredValue::new_local(Rc::default()),
+            connection,
+        };
+        provide_context(line);
+        line
+    }
+
+    /// Subscribes. `operation` is asked for again after each cut, so that it can go on from where it was.
+    pub(crate) fn subscribe<Answer: DeserializeOwned + 'static>(
+        self,
+        operation: impl Fn() -> Operation + 'static,
+        listener: impl Fn(Heard<Answer>) + 'static,
+    ) -> Subscription {
+        let listener = move |raw: Raw<'_>| {
+            listener(match raw {
+                Raw::Subscribed => Heard::Subscribed,
+                Raw::Refused(error) => Heard::Refused(error),
+                Raw::Message(text) => match protocol::read_next::<Answer>(text) {
+                    Ok(answer) => Heard::Next(answer),
+                    Err(error) => Heard::Refused(error),
+                },
+            });
+        };
+        let state = self.state.get_value();
+        let mut state = state.borrow_mut();
+        state.last_id += 1;
+        let id = state.last_id;
+        let subscriber = Subscriber {
+            operation: Rc::new(operation),
+            listener: Rc::new(listener),
+            was_live: false,
+        };
+        state.subscribers.insert(id, subscriber);
+        state.wish(Wish::Begin(id));
+        if !std::mem::replace(&mut state.is_running, true) {
+            spawn_local(self.run());
+        }
+        Subscription { line: self, id }
+    }
+
+    /// Begins anew: the session is another one.
+    pub(crate) fn begin_anew(self) {
+        self.state.get_value().borrow_mut().wish(Wish::Anew);
+        self.connection.try_now();
+    }
+
+    fn end(self, id: u32) {
+        // The page itself may be gone.
+        let Some(state) = self.state.try_get_value() else {
+            return;
+        };
+        let mut state = state.borrow_mut();
+        if state.subscribers.remove(&id).is_some() {
+            state.wish(Wish::End(id));
+        }
+    }
+
+    async fn run(self) {
+        let state = self.state.get_value();
+        let mut attempt = 0;
+        loop {
+            self.connection.connecting();
+            match self.converse(&state).await {
+                End::Quiet => break,
+                End::Anew => {
+                    attempt = 0;
+                    continue;
+                }
+                End::Refused(error) => {
+                    let refused = std::mem::take(&mut state.borrow_mut().subscribers);
+                    for subscriber in refused.values() {
+                        (subscriber.listener)(Raw::Refused(error.clone()));
+                    }
+                    if state.borrow().subscribers.is_empty() {
+                        break;
+                    }
+                }
+                End::Lost { was_live: true } => attempt = 0,
+                End::Lost { was_live: false } => {}
+            }
+            attempt += 1;
+            self.connection
+                .wait(attempt, backoff::delay(attempt, browser::dice()))
+                .await;
+            if state.borrow().subscribers.is_empty() {
+                break;
+            }
+        }
+        state.borrow_mut().is_running = false;
+        self.connection.idle();
+    }
+
+    async fn converse(self, state: &Rc<RefCell<State>>) -> End {
+        let never_live = End::Lost { was_live: false };
+        let Ok(mut socket) = WebSocket::open_with_protocol(&address(), SUBPROTOCOL) else {
+            return never_live;
+        };
+        // Speaking on a line that did not open is an error in the browser's log, although it was expected.
+        let opened = poll_fn(|context| socket.poll_ready_unpin(context)).await;
+        if opened.is_err() || !matches!(socket.state(), SocketState::Open) {
+            return never_live;
+        }
+        let (mut sink, mut stream) = socket.split();
+        if say(&mut sink, &ClientMessage::ConnectionInit)
+            .await
+            .is_err()
+        {
+            return never_live;
+        }
+        let acknowledged = select! {
+            acknowledged = acknowledged(&mut stream).fuse() => acknowledged,
+            () = TimeoutFuture::new(ACKNOWLEDGE_WITHIN_MS).fuse() => Err(never_live),
+        };
+        if let Err(end) = acknowledged {
+            return end;
+        }
+        // Whatever was wished before is in the list of subscribers.
+        let ids: Vec<u32> = {
+            let mut state = state.borrow_mut();
+            state.wishes.retain(|wish| matches!(wish, Wish::Anew));
+            state.subscribers.keys().copied().collect()
+        };
+        let mut resumes = false;
+        for id in ids {
+            resumes |= match begin(state, &mut sink, id).await {
+                Ok(again) => again,
+                Err(_) => return End::Lost { was_live: false },
+            };
+        }
+        self.connection.live(resumes);
+        self.listen(state, sink, stream).await
+    }
+
+    async fn listen(
+        self,
+        state: &Rc<RefCell<State>>,
+        mut sink: SplitSink<WebSocket, Message>,
+        stream: SplitStream<WebSocket>,
+    ) -> End {
+        const CUT: End = End::Lost { was_live: true };
+        let mut stream = stream.fuse();
+        let mut ping = IntervalStream::new(PING_EVERY_MS).fuse();
+        let mut silent_pings = 0;
+        loop {
+            select! {
+                arrived = stream.next() => {
+                    silent_pings = 0;
+                    self.connection.heard();
+                    let (text, envelope) = match read(arrived) {
+                        Ok(read) => read,
+                        Err(End::Lost { .. }) => return CUT,
+                        Err(end) => return end,
+                    };
+                    match envelope.kind {
+                        Kind::Next => tell(state, &envelope, Raw::Message(&text)),
+                        Kind::Error => match protocol::read_error(&text) {
+                            error if error.is_passing() => return CUT,
+                            error => {
+                                tell(state, &envelope, Raw::Refused(error));
+                                forget(state, &envelope);
+                            }
+                        },
+                        // A stream of ours has no end: something behind the gateway was away.
+                        Kind::Complete if is_known(state, &envelope) => return CUT,
+                        Kind::Ping => {
+                            if say(&mut sink, &ClientMessage::Pong).await.is_err() {
+                                return CUT;
+                            }
+                        }
+                        Kind::Complete | Kind::Pong | Kind::ConnectionAck | Kind::Other => {}
+                    }
+                }
+                wish = next_wish(state).fuse() => {
+                    let done = match wish {
+                        Wish::Anew => return End::Anew,
+                        Wish::Begin(id) => begin(state, &mut sink, id).await.map(drop),
+                        Wish::End(id) => say(&mut sink, &ClientMessage::Complete { id: id.to_string() }).await,
+                    };
+                    if done.is_err() {
+                        return CUT;
+                    }
+                }
+                _ = ping.next() => {
+                    if state.borrow().subscribers.is_empty() {
+                        return End::Quiet;
+                    }
+                    if silent_pings >= SILENT_PINGS_MAX || say(&mut sink, &ClientMessage::Ping).await.is_err() {
+                        return CUT;
+                    }
+                    silent_pings += 1;
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    fn wish(&mut self, wish: Wish) {
+        self.wishes.push_back(wish);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+async fn next_wish(state: &RefCell<State>) -> Wish {
+    poll_fn(|context| {
+        let mut state = state.borrow_mut();
+        if let Some(wish) = state.wishes.pop_front() {
+            return Poll::Ready(wish);
+        }
+        state.waker = Some(context.waker().clone());
+        Poll::Pending
+    })
+    .await
+}
+
+/// Subscribes on the line that is open. Whether it goes on from an earlier one.
+async fn begin(
+    state: &RefCell<State>,
+    sink: &mut SplitSink<WebSocket, Message>,
+    id: u32,
+) -> Result<bool, WebSocketError> {
+    let Some(subscriber) = state.borrow().subscribers.get(&id).cloned() else {
+        return Ok(false);
+    };
+    let operation = (subscriber.operation)();
+    say(sink, &ClientMessage::subscribe(id, &operation)).await?;
+    if let Some(subscriber) = state.borrow_mut().subscribers.get_mut(&id) {
+        subscriber.was_live = true;
+    }
+    (subscriber.listener)(Raw::Subscribed);
+    Ok(subscriber.was_live)
+}
+
+fn tell(state: &RefCell<State>, envelope: &Envelope, raw: Raw<'_>) {
+    // Not held while the listener runs: it may subscribe, or end its subscription.
+    let listener = envelope.id().and_then(|id| {
+        let state = state.borrow();
+        state
+            .subscribers
+            .get(&id)
+            .map(|subscriber| subscriber.listener.clone())
+    });
+    if let Some(listener) = listener {
+        listener(raw);
+    }
+}
+
+fn forget(state: &RefCell<State>, envelope: &Envelope) {
+    if let Some(id) = envelope.id() {
+        state.borrow_mut().subscribers.remove(&id);
+    }
+}
+
+fn is_known(state: &RefCell<State>, envelope: &Envelope) -> bool {
+    envelope
+        .id()
+        .is_some_and(|id| state.borrow().subscribers.contains_key(&id))
+}
+
+async fn acknowledged(stream: &mut SplitStream<WebSocket>) -> Result<(), End> {
+    loop {
+        if let Kind::ConnectionAck = read(stream.next().await)?.1.kind {
+            return Ok(());
+        }
+    }
+}
+
+fn read(arrived: Option<Result<Message, WebSocketError>>) -> Result<(String, Envelope), End> {
+    let lost = End::Lost { was_live: false };
+    match arrived {
+        Some(Ok(Message::Text(text))) => match Envelope::decode(&text) {
+            Ok(envelope) => Ok((text, envelope)),
+            Err(_) => Err(lost),
+        },
+        Some(Err(WebSocketError::ConnectionClose(close))) if !may_reconnect(close.code) => {
+            Err(End::Refused(ApiError::Refused {
+                code: ErrorCode::Unauthenticated,
+                message: "signed out".to_owned(),
+                retry_after_seconds: None,
+            }))
+        }
+        _ => Err(lost),
+    }
+}
+
+async fn say(
+    sink: &mut SplitSink<WebSocket, Message>,
+    message: &ClientMessage<'_>,
+) -> Result<(), WebSocketError> {
+    sink.send(Message::Text(message.encode())).await
+}
+
+fn address() -> String {
+    let location = window().location();
+    let scheme = if location
+        .protocol()
+        .is_ok_and(|protocol| protocol == "https:")
+    {
+        "wss"
+    } else {
+        "ws"
+    };
+    format!("{scheme}://{}{PATH}", location.host().unwrap_or_default())
+}
