@@ -16,6 +16,8 @@ pub enum Seen<'a> {
     OwnCommands,
     /// How fast the simulated public is, and the knob for it.
     Load,
+    /// How the bank is: services, topics and what stands in them.
+    Status,
 }
 
 /// Whether it may be seen.
@@ -24,11 +26,14 @@ pub enum Seen<'a> {
 /// UNAUTHENTICATED for nobody, FORBIDDEN for somebody else; never whether the thing is.
 pub fn may_see(viewer: Option<&Viewer>, seen: Seen<'_>, demo_mode: bool) -> Result<(), Refusal> {
     let allowed = match (seen, viewer) {
-        (Seen::Account(COMPANY_IBAN), _) if demo_mode => true,
+        // A demo is to be looked at, and played with.
+        (Seen::Account(COMPANY_IBAN) | Seen::Load | Seen::Status, _) if demo_mode => true,
         (Seen::Account(iban), Some(viewer)) => {
             viewer.role == Role::Employee || viewer.iban.as_deref() == Some(iban)
         }
-        (Seen::AllAccounts | Seen::Load, Some(viewer)) => viewer.role == Role::Employee,
+        (Seen::AllAccounts | Seen::Load | Seen::Status, Some(viewer)) => {
+            viewer.role == Role::Employee
+        }
         (Seen::OwnCommands, Some(_)) => true,
         (_, None) => false,
     };
@@ -92,7 +97,10 @@ mod tests {
             (Seen::Account(COMPANY_IBAN), true, [ok, ok, ok, ok]),
             (Seen::AllAccounts, false, [who, no, no, ok]),
             (Seen::AllAccounts, true, [who, no, no, ok]),
-            (Seen::Load, true, [who, no, no, ok]),
+            (Seen::Load, false, [who, no, no, ok]),
+            (Seen::Load, true, [ok, ok, ok, ok]),
+            (Seen::Status, false, [who, no, no, ok]),
+            (Seen::Status, true, [ok, ok, ok, ok]),
             (Seen::OwnCommands, false, [who, ok, ok, ok]),
             (Seen::OwnCommands, true, [who, ok, ok, ok]),
         ] {

@@ -11,6 +11,18 @@ use crate::http::SOCKETS_MAX;
 use crate::identity::token_vault::TokenKey;
 use crate::limits::SOCKETS_PER_ADDRESS;
 
+/// Characters of a service's name.
+const SERVICE_NAME_CHARACTERS_MAX: usize = 40;
+
+/// One instance of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAddress {
+    /// What it is called.
+    pub name: String,
+    /// Its operations, `host:port`.
+    pub address: String,
+}
+
 /// The flag that prints the API's schema and ends.
 pub const PRINT_SCHEMA: &str = "--print-schema";
 
@@ -52,9 +64,22 @@ pub struct Config {
     )]
     pub host_names: Vec<String>,
 
-    /// Where the pace-maker tells how it is, and takes another rate.
-    #[arg(long, env = "BANK_HEARTBEAT_ADDRESS")]
-    pub heartbeat_address: Option<SocketAddr>,
+    /// Where the pace-maker tells how it is, and takes another rate: `host:port`.
+    #[arg(long, env = "BANK_HEARTBEAT_ADDRESS", value_parser = parse_address)]
+    pub heartbeat_address: Option<String>,
+
+    /// Services whose state is shown, with the address of each one's operations:
+    /// `name=host:port,...`. A name may come again: each is an instance of it.
+    #[arg(long, env = "BANK_SERVICES", value_delimiter = ',', value_parser = parse_service)]
+    pub services: Vec<ServiceAddress>,
+
+    /// Where the auditor tells its verdict: `host:port`.
+    #[arg(long, env = "BANK_AUDITOR_ADDRESS", value_parser = parse_address)]
+    pub auditor_address: Option<String>,
+
+    /// Folder with the results of benchmarks to be shown.
+    #[arg(long, env = "BANK_RESULTS_DIRECTORY", value_parser = parse_directory)]
+    pub results_directory: Option<PathBuf>,
 
     /// WebSockets that one address may have open.
     #[arg(
@@ -99,6 +124,35 @@ fn read_token_key(path: &str) -> Result<TokenKey, String> {
         .ok_or_else(|| "it must hold 64 hexadecimal characters".to_owned())
 }
 
+fn parse_address(text: &str) -> Result<String, String> {
+    let valid = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let legal =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':');
+        !host.is_empty()
+            && host.chars().all(legal)
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err("it must be host:port".to_owned())
+    }
+}
+
+fn parse_service(text: &str) -> Result<ServiceAddress, String> {
+    let (name, address) = text
+        .split_once('=')
+        .ok_or("each service is name=host:port")?;
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > SERVICE_NAME_CHARACTERS_MAX || !name.chars().all(legal) {
+        return Err(format!("`{name}` is no name of a service"));
+    }
+    Ok(ServiceAddress {
+        name: name.to_owned(),
+        address: parse_address(address)?,
+    })
+}
+
 fn parse_directory(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if path.is_dir() {
@@ -134,6 +188,11 @@ mod tests {
                 };
                 line.extend([name.to_owned(), value]);
             }
+            if let Some((name, value)) = replaced
+                && good.iter().all(|(other, _)| *other != name)
+            {
+                line.extend([name.to_owned(), value]);
+            }
             line
         };
         let config = Config::try_parse_from(line(None)).unwrap();
@@ -144,9 +203,25 @@ mod tests {
             ("--token-key-file", "/nowhere".to_owned()),
             ("--token-key-file", short.display().to_string()),
             ("--listen-address", "8181".to_owned()),
+            ("--services", "command-handler".to_owned()),
+            ("--services", "command-handler=".to_owned()),
+            ("--services", "Handler=127.0.0.1:1".to_owned()),
+            ("--services", "handler=127.0.0.1:1,".to_owned()),
+            ("--auditor-address", "127.0.0.1".to_owned()),
+            ("--auditor-address", "http://127.0.0.1:1".to_owned()),
+            ("--heartbeat-address", "127.0.0.1:0".to_owned()),
+            ("--results-directory", "/nowhere".to_owned()),
         ] {
             let error = Config::try_parse_from(line(Some((name, value)))).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
         }
+        let services = "command-handler=127.0.0.1:1,command-handler=handler-2:2";
+        let config = Config::try_parse_from(line(Some(("--services", services.to_owned()))));
+        let services = config.unwrap().services;
+        let addresses = services.iter().map(|it| it.address.as_str());
+        assert_eq!(
+            addresses.collect::<Vec<_>>(),
+            ["127.0.0.1:1", "handler-2:2"]
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
@@ -9,12 +10,15 @@ use tokio::sync::OnceCell;
 use crate::answer::Refusal;
 use crate::commands::Commands;
 use crate::identity::{Passwords, SessionToken, Throttle, TokenVault, Viewer};
+use crate::journeys::Journeys;
 use crate::limits::Limits;
 use crate::live::hub::Hub;
 use crate::pace_maker::PaceMaker;
+use crate::results::Results;
+use crate::status::Board;
 use crate::steps::Steps;
 use crate::store::Store;
-use crate::trail::Trails;
+use crate::topic_records::TopicRecords;
 
 /// Wrong tries to log in, per user name and minute.
 pub const LOG_INS_PER_USER: u32 = 5;
@@ -22,6 +26,11 @@ pub const LOG_INS_PER_USER: u32 = 5;
 pub const LOG_INS_PER_ADDRESS: u32 = 30;
 /// Accounts opened, per address and minute.
 pub const SIGN_UPS_PER_ADDRESS: u32 = 600;
+
+/// Stretches of topics read for an address, per minute: each is work for the broker.
+pub const READS_PER_ADDRESS: u32 = 240;
+/// Turns of the knob of the simulated public, per address and minute.
+pub const KNOB_PER_ADDRESS: u32 = 120;
 
 /// What all requests share.
 pub struct Gateway {
@@ -37,14 +46,24 @@ pub struct Gateway {
     pub vault: Arc<TokenVault>,
     /// How fast the simulated public is.
     pub pace_maker: PaceMaker,
-    /// Commands on their way through the topics.
-    pub trails: Trails,
+    /// Records as people look at them.
+    pub records: Arc<TopicRecords>,
+    /// When the newest commands passed the places that only this gateway sees.
+    pub journeys: Arc<Journeys>,
+    /// How the bank is.
+    pub board: Arc<Board>,
+    /// Results of benchmarks.
+    pub results: Results,
     /// Wrong tries by user name.
     pub log_ins_by_user: Throttle<String>,
     /// Wrong tries by address.
     pub log_ins_by_address: Throttle<IpAddr>,
     /// New accounts by address.
     pub sign_ups_by_address: Throttle<IpAddr>,
+    /// Stretches of topics read, by address.
+    pub reads_by_address: Throttle<IpAddr>,
+    /// Turns of the knob of the simulated public, by address.
+    pub knob_by_address: Throttle<IpAddr>,
     /// Demo users, and a public company account.
     pub demo_mode: bool,
     /// Names under which a browser may reach us, beside addresses of machines.
@@ -55,6 +74,26 @@ pub struct Gateway {
     pub steps: Steps,
     /// When this process started.
     pub started_at: DateTime<Utc>,
+}
+
+impl Gateway {
+    /// Counts a stretch of a topic that is read for somebody.
+    ///
+    /// # Errors
+    /// RATE_LIMITED
+    pub fn throttle_reads(&self, caller: &Caller) -> Result<(), Refusal> {
+        let begun = self.reads_by_address.begin(&caller.address, Instant::now());
+        begun.map_err(Refusal::rate_limited)
+    }
+
+    /// Counts a turn of the knob of the simulated public.
+    ///
+    /// # Errors
+    /// RATE_LIMITED
+    pub fn throttle_knob(&self, caller: &Caller) -> Result<(), Refusal> {
+        let begun = self.knob_by_address.begin(&caller.address, Instant::now());
+        begun.map_err(Refusal::rate_limited)
+    }
 }
 
 /// Who sends a request: known by a session, looked up once when a field needs it.

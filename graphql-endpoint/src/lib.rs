@@ -11,7 +11,9 @@
 //! Reading order: [`config`], [`facts`] (what a record means here), [`projection`] and
 //! [`store`] (the read model), [`live`] (waiters, subscribers, the order of replay and
 //! live), [`commands`], [`edge`] (parsing what comes in), [`identity`], [`sign_in`],
-//! [`payments`], [`trail`], [`authorisation`] (who may see what), [`graphql`], [`http`].
+//! [`payments`], [`topic_records`], [`journeys`] and [`trail`] (records as people look at
+//! them), [`status`] (how the bank is), [`results`] (of benchmarks), [`authorisation`] (who
+//! may see what), [`graphql`], [`http`].
 
 pub mod config;
 
@@ -47,7 +49,15 @@ pub mod payments;
 
 pub mod sweeper;
 
+pub mod topic_records;
+
+pub mod journeys;
+
 pub mod trail;
+
+pub mod status;
+
+pub mod results;
 
 pub mod pace_maker;
 
@@ -75,17 +85,24 @@ use topology::producer::Producer;
 
 pub use config::Config;
 use error::Error;
-use gateway::{Gateway, LOG_INS_PER_ADDRESS, LOG_INS_PER_USER, SIGN_UPS_PER_ADDRESS};
+use gateway::{
+    Gateway, KNOB_PER_ADDRESS, LOG_INS_PER_ADDRESS, LOG_INS_PER_USER, READS_PER_ADDRESS,
+    SIGN_UPS_PER_ADDRESS,
+};
 use identity::{Passwords, Throttle, TokenVault};
+use journeys::Journeys;
 use limits::Limits;
 use live::Tail;
 use live::hub::Hub;
 use live::waiters::Waiters;
 use pace_maker::PaceMaker;
 use projection::Projection;
+use results::Results;
+use status::Board;
+use status::collector::{self, Sources};
 use steps::Steps;
 use store::Store;
-use trail::Trails;
+use topic_records::TopicRecords;
 
 /// The API's schema as text, as in `schema.graphql`.
 #[must_use]
@@ -146,6 +163,17 @@ pub async fn run_within(
     let waiters = Arc::new(Waiters::default());
     let (broken, mut breaks) = mpsc::channel(1);
     let vault = Arc::new(TokenVault::new(&config.token_key_file));
+    let board = Arc::new(Board::default());
+    let pace_maker = PaceMaker::at(config.heartbeat_address);
+    let sources = Sources {
+        kafka: kafka.clone(),
+        registry_url: config.common.schema_registry_url.clone(),
+        services: config.services,
+        auditor: config.auditor_address,
+        pace_maker: pace_maker.clone(),
+        store: store.clone(),
+    };
+    let records = TopicRecords::new(kafka.clone(), config.common.schema_registry_url.clone());
     let gateway = Arc::new(Gateway {
         commands: commands::Commands::new(
             producer.clone(),
@@ -156,8 +184,13 @@ pub async fn run_within(
         hub: Arc::new(Hub::default()),
         passwords: Passwords::start()?,
         vault: Arc::clone(&vault),
-        pace_maker: PaceMaker::at(config.heartbeat_address),
-        trails: Trails::new(kafka.clone(), config.common.schema_registry_url.clone()),
+        pace_maker,
+        records: Arc::new(records),
+        journeys: Arc::new(Journeys::default()),
+        board: Arc::clone(&board),
+        results: Results::within(config.results_directory),
+        reads_by_address: Throttle::per_minute(READS_PER_ADDRESS),
+        knob_by_address: Throttle::per_minute(KNOB_PER_ADDRESS),
         log_ins_by_user: Throttle::per_minute(LOG_INS_PER_USER),
         log_ins_by_address: Throttle::per_minute(LOG_INS_PER_ADDRESS),
         sign_ups_by_address: Throttle::per_minute(SIGN_UPS_PER_ADDRESS),
@@ -185,6 +218,13 @@ pub async fn run_within(
         parts.spawn(async move {
             let served = http::serve(address, site.as_deref(), gateway, readiness, stop).await;
             ("http", served)
+        });
+    }
+    {
+        let stop = stop.clone();
+        parts.spawn(async move {
+            collector::run(&board, &sources, stop).await;
+            ("status", Ok(()))
         });
     }
     {
@@ -251,7 +291,7 @@ async fn read_topics(
         codec = Codec::connect(&registry_url, &topics, &commands::WRITTEN) => Arc::new(codec),
     };
     gateway.commands.start(Arc::clone(&codec));
-    gateway.trails.start(Arc::clone(&codec));
+    gateway.records.start(Arc::clone(&codec));
     readiness.holds("schema_registry");
     let tail = Tail {
         codec: Arc::clone(&codec),

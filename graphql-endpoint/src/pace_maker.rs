@@ -1,6 +1,5 @@
 //! The pace-maker's knob: how fast the simulated public gives commands.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +17,7 @@ struct Rate {
 }
 
 /// The way to the pace-maker, where there is one.
+#[derive(Clone)]
 pub struct PaceMaker {
     url: Option<String>,
 }
@@ -25,7 +25,7 @@ pub struct PaceMaker {
 impl PaceMaker {
     /// At its operations address; without one, every question is refused.
     #[must_use]
-    pub fn at(address: Option<SocketAddr>) -> PaceMaker {
+    pub fn at(address: Option<String>) -> PaceMaker {
         PaceMaker {
             url: address.map(|address| format!("http://{address}/rate")),
         }
@@ -41,6 +41,12 @@ impl PaceMaker {
             Ok(rate) => Ok(rate.heartbeats_per_second),
             Err(error) => Err(away(&error)),
         }
+    }
+
+    /// The same, asked by a client that is there anyway; `None` when it does not answer.
+    pub async fn rate_by(&self, client: &reqwest::Client) -> Option<u32> {
+        let answer = client.get(self.url.as_deref()?).send().await.ok()?;
+        Some(answer.json::<Rate>().await.ok()?.heartbeats_per_second)
     }
 
     /// Sets it.

@@ -1,72 +1,39 @@
 //! A command's way through the topics, read from the topics themselves: the command, its
-//! outcome and the changes it caused, each with its place and its schema.
+//! outcome and the changes it caused, each with its place and its schema, and the time it
+//! took from each to the next.
 //!
 //! Nobody keeps where a command stands. Its time is known, so its topic is read from that
 //! time on until it is found; what it caused is in the read model with its place.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::consumer::Consumer;
+use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
-use serde::Deserialize;
-use tokio::sync::Semaphore;
-use topology::consumer::Consumed;
 use topology::kafka::KafkaConfig;
-use topology::records::AccountType;
-use topology::{Codec, CommandId, Record, Topic};
+use topology::stamps::{Stamp, Stamps};
+use topology::{CommandId, Topic};
 
-use crate::answer::{Code, Refusal};
+use crate::answer::Refusal;
 use crate::error::Error;
+use crate::journeys::{Journey, Moment};
 use crate::store::commands::CommandKind;
+use crate::topic_records::{
+    BROKER_WAIT, Found, POLL_WAIT, SEARCH_MAX, TopicRecords, Trace, reader,
+};
 
-/// For lag tools only; nothing is committed under it.
-const GROUP: &str = "graphql-endpoint-trail";
-/// Trails read at a time: each reads a stretch of a topic.
-const READERS_MAX: usize = 2;
 /// Clocks of the database and the broker may differ by so much.
 const CLOCKS_APART: TimeDelta = TimeDelta::seconds(2);
-/// Longest search for one trail.
-const SEARCH_MAX: Duration = Duration::from_secs(4);
 /// Records looked at in one search.
 const RECORDS_MAX: usize = 100_000;
-const POLL_WAIT: Duration = Duration::from_millis(100);
-const BROKER_WAIT: Duration = Duration::from_secs(2);
-/// Wait for the registry's word on a schema's version; the trail does without.
-const REGISTRY_WAIT: Duration = Duration::from_secs(1);
-/// Bytes before the datum: a zero and the schema's id.
-const FRAME_BYTES: usize = 5;
+/// Longest wait for one change whose place is known.
+const FETCH_MAX: Duration = Duration::from_secs(2);
 
 /// Where the changes of a command stand: partition and offset in `balance_changed`.
 pub type Place = (i32, i64);
-
-/// One record on the way.
-#[derive(Clone, Debug)]
-pub struct Trace {
-    /// Full name of its topic.
-    pub topic: String,
-    /// Place of the record.
-    pub partition: i32,
-    /// Place of the record.
-    pub offset: i64,
-    /// When its sender says it was sent.
-    pub sent_at: DateTime<Utc>,
-    /// Its key.
-    pub key: String,
-    /// The registry's number for the schema it was written with.
-    pub schema_id: u32,
-    /// That schema's version within its subject, if the registry tells.
-    pub schema_version: Option<i32>,
-    /// Full name of the record.
-    pub schema_name: &'static str,
-    /// Name and value of each field; a secret is not shown.
-    pub fields: Vec<(&'static str, String)>,
-    /// The record itself.
-    pub record: Record,
-}
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -77,163 +44,70 @@ pub struct Trail {
     pub outcome: Option<Trace>,
 }
 
-/// Reads trails.
-pub struct Trails {
-    kafka: KafkaConfig,
-    registry_url: String,
-    codec: OnceLock<Arc<Codec>>,
-    readers: Arc<Semaphore>,
+/// One step of a command's way. A time nobody has stamped is not known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hop {
+    /// Which step.
+    pub name: &'static str,
+    /// When it began: the end of the one before.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Worth knowing.
+    pub detail: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct SubjectVersion {
-    subject: String,
-    version: i32,
-}
-
-impl Trails {
-    /// From these brokers; schemas are in this registry.
-    #[must_use]
-    pub fn new(kafka: KafkaConfig, registry_url: String) -> Trails {
-        Trails {
-            kafka,
-            registry_url,
-            codec: OnceLock::new(),
-            readers: Arc::new(Semaphore::new(READERS_MAX)),
+/// Finds a command that was given at this time, and its outcome.
+///
+/// # Errors
+/// RATE_LIMITED when others are reading, UNAVAILABLE when the broker does not answer.
+pub async fn find(
+    records: &Arc<TopicRecords>,
+    command_id: CommandId,
+    kind: CommandKind,
+    given_at: DateTime<Utc>,
+) -> Result<Trail, Refusal> {
+    let topics = match kind {
+        CommandKind::OpenAccount => [
+            Topic::ConfirmAccountCreation,
+            Topic::AccountCreationFeedback,
+        ],
+        CommandKind::Deposit | CommandKind::Transfer => {
+            [Topic::ConfirmMoneyTransfer, Topic::MoneyTransferFeedback]
         }
-    }
-
-    /// The registry was reached: records can be read from now on.
-    pub fn start(&self, codec: Arc<Codec>) {
-        // A second start keeps the first: both know the same schemas.
-        let _ = self.codec.set(codec);
-    }
-
-    /// Finds a command that was given at this time, and its outcome.
-    ///
-    /// # Errors
-    /// RATE_LIMITED when others are reading, UNAVAILABLE when the broker does not answer.
-    pub async fn find(
-        &self,
-        command_id: CommandId,
-        kind: CommandKind,
-        given_at: DateTime<Utc>,
-    ) -> Result<Trail, Refusal> {
-        let topics = match kind {
-            CommandKind::OpenAccount => [
-                Topic::ConfirmAccountCreation,
-                Topic::AccountCreationFeedback,
-            ],
-            CommandKind::Deposit | CommandKind::Transfer => {
-                [Topic::ConfirmMoneyTransfer, Topic::MoneyTransferFeedback]
-            }
+    };
+    let since = given_at - CLOCKS_APART;
+    let found = records
+        .read(move |kafka| search(kafka, topics, since, command_id))
+        .await?;
+    let mut trail = Trail::default();
+    for found in found {
+        let is_command = found.topic == topics[0];
+        let trace = records.trace(found).await;
+        let place = if is_command {
+            &mut trail.command
+        } else {
+            &mut trail.outcome
         };
-        let since = given_at - CLOCKS_APART;
-        let found = self
-            .read(move |kafka| search(kafka, topics, since, command_id))
-            .await?;
-        let mut trail = Trail::default();
-        for consumed in found {
-            let is_command = consumed.topic == topics[0];
-            let Some(trace) = self.trace(&consumed).await else {
-                continue;
-            };
-            let place = if is_command {
-                &mut trail.command
-            } else {
-                &mut trail.outcome
-            };
-            place.get_or_insert(trace);
-        }
-        Ok(trail)
+        place.get_or_insert(trace);
     }
-
-    /// The changes at these places.
-    ///
-    /// # Errors
-    /// As [`Trails::find`].
-    pub async fn changes(&self, places: Vec<Place>) -> Result<Vec<Trace>, Refusal> {
-        let found = self.read(move |kafka| fetch(kafka, &places)).await?;
-        let mut changes = Vec::new();
-        for consumed in found {
-            changes.extend(self.trace(&consumed).await);
-        }
-        Ok(changes)
-    }
-
-    async fn read(
-        &self,
-        read: impl FnOnce(&KafkaConfig) -> Result<Vec<Consumed>, Error> + Send + 'static,
-    ) -> Result<Vec<Consumed>, Refusal> {
-        let place = Arc::clone(&self.readers)
-            .try_acquire_owned()
-            .map_err(|_| Refusal::rate_limited(Duration::from_secs(1)))?;
-        let kafka = self.kafka.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let found = read(&kafka);
-            drop(place);
-            found
-        });
-        match reading.await {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(Error::Trail(_))) => Err(Refusal::new(
-                Code::Unavailable,
-                "the topics cannot be read now; try again soon",
-            )),
-            Ok(Err(error)) => Err(error.into()),
-            Err(ended) => Err(Refusal::internal(&ended)),
-        }
-    }
-
-    /// What a record says; `None` when it cannot be read.
-    async fn trace(&self, consumed: &Consumed) -> Option<Trace> {
-        let codec = self.codec.get()?;
-        let value = consumed.value.as_deref()?;
-        let record = codec.decode(consumed.topic, Some(value)).await.ok()?;
-        let id: [u8; 4] = value.get(1..FRAME_BYTES)?.try_into().ok()?;
-        let schema_id = u32::from_be_bytes(id);
-        let subject = self.kafka.topics().subject(consumed.topic, record.kind());
-        Some(Trace {
-            topic: self.kafka.topics().name(consumed.topic),
-            partition: consumed.partition,
-            offset: consumed.offset,
-            sent_at: DateTime::from_timestamp_millis(consumed.timestamp_ms).unwrap_or_default(),
-            key: String::from_utf8_lossy(consumed.key.as_deref().unwrap_or_default()).into_owned(),
-            schema_id,
-            schema_version: self.schema_version(schema_id, &subject).await,
-            schema_name: record.kind().full_name(),
-            fields: fields(&record),
-            record,
-        })
-    }
-
-    async fn schema_version(&self, id: u32, subject: &str) -> Option<i32> {
-        let url = format!("{}/schemas/ids/{id}/versions", self.registry_url);
-        let asked = async {
-            let answer = reqwest::get(url).await.ok()?;
-            answer.json::<Vec<SubjectVersion>>().await.ok()
-        };
-        let versions = tokio::time::timeout(REGISTRY_WAIT, asked).await.ok()??;
-        let own = versions.into_iter().find(|it| it.subject == subject)?;
-        Some(own.version)
-    }
+    Ok(trail)
 }
 
-fn consumed(topic: Topic, message: &BorrowedMessage<'_>) -> Consumed {
-    Consumed {
-        topic,
-        partition: message.partition(),
-        offset: message.offset(),
-        epoch: 0,
-        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
-        key: message.key().map(<[u8]>::to_vec),
-        value: message.payload().map(<[u8]>::to_vec),
-        trace: message.headers().and_then(topology::stamps::Trace::of).map(Box::new),
+/// The changes at these places.
+///
+/// # Errors
+/// As [`find`].
+pub async fn changes(
+    records: &Arc<TopicRecords>,
+    places: Vec<Place>,
+) -> Result<Vec<Trace>, Refusal> {
+    let found = records.read(move |kafka| fetch(kafka, &places)).await?;
+    let mut changes = Vec::new();
+    for found in found {
+        changes.push(records.trace(found).await);
     }
-}
-
-fn reader(kafka: &KafkaConfig) -> Result<BaseConsumer, Error> {
-    Ok(kafka.consumer(GROUP, GROUP).create()?)
+    Ok(changes)
 }
 
 /// The first record of each topic that carries the id, from this time on.
@@ -242,17 +116,14 @@ fn search(
     topics: [Topic; 2],
     since: DateTime<Utc>,
     command_id: CommandId,
-) -> Result<Vec<Consumed>, Error> {
+) -> Result<Vec<Found>, Error> {
     let reader = reader(kafka)?;
     let names = topics.map(|topic| kafka.topics().name(topic));
     let mut times = TopicPartitionList::new();
     for (topic, name) in topics.iter().zip(&names) {
         for partition in 0..topic.definition().partitions {
-            times.add_partition_offset(
-                name,
-                partition,
-                Offset::Offset(since.timestamp_millis()),
-            )?;
+            let time = Offset::Offset(since.timestamp_millis());
+            times.add_partition_offset(name, partition, time)?;
         }
     }
     let places = reader.offsets_for_times(times, BROKER_WAIT)?;
@@ -272,7 +143,7 @@ fn search(
     reader.assign(&starts)?;
     let needle = command_id.0.into_bytes();
     let deadline = Instant::now() + SEARCH_MAX;
-    let mut found: Vec<Consumed> = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     let mut looked_at = 0;
     while found.len() < topics.len()
         && !ends.is_empty()
@@ -291,7 +162,7 @@ fn search(
                 .payload()
                 .is_some_and(|value| value.windows(needle.len()).any(|part| part == needle))
         {
-            found.push(consumed(topic, &message));
+            found.push(Found::of(topic, &message));
         }
         let place = (message.topic().to_owned(), message.partition());
         if ends
@@ -305,20 +176,20 @@ fn search(
 }
 
 /// The balance changes at these places.
-fn fetch(kafka: &KafkaConfig, places: &[Place]) -> Result<Vec<Consumed>, Error> {
+fn fetch(kafka: &KafkaConfig, places: &[Place]) -> Result<Vec<Found>, Error> {
     let reader = reader(kafka)?;
     let name = kafka.topics().name(Topic::BalanceChanged);
-    let deadline = Instant::now() + SEARCH_MAX;
     let mut found = Vec::new();
     for (partition, offset) in places {
         let mut start = TopicPartitionList::new();
         start.add_partition_offset(&name, *partition, Offset::Offset(*offset))?;
         reader.assign(&start)?;
+        let deadline = Instant::now() + FETCH_MAX;
         while Instant::now() < deadline {
             if let Some(message) = reader.poll(POLL_WAIT) {
                 let message = message?;
                 if message.partition() == *partition && message.offset() == *offset {
-                    found.push(consumed(Topic::BalanceChanged, &message));
+                    found.push(Found::of(Topic::BalanceChanged, &message));
                     break;
                 }
             }
@@ -327,55 +198,81 @@ fn fetch(kafka: &KafkaConfig, places: &[Place]) -> Result<Vec<Consumed>, Error> 
     Ok(found)
 }
 
-/// Name and value of each field, in the order of the schema.
-fn fields(record: &Record) -> Vec<(&'static str, String)> {
-    const SECRET: &str = "(not shown)";
-    let kind = |kind: AccountType| match kind {
-        AccountType::Auto => "AUTO".to_owned(),
-        AccountType::Manual => "MANUAL".to_owned(),
+/// The steps of a command, from the stamps of its records and from what this gateway has
+/// noted itself.
+#[must_use]
+pub fn hops(stamps: Option<Stamps>, journey: Journey, command: Option<&Trace>) -> Vec<Hop> {
+    let stamps = stamps.unwrap_or_default();
+    let stamped = |stamp| stamps.get(stamp).and_then(DateTime::from_timestamp_micros);
+    let noted = |moment| journey.at(moment).and_then(DateTime::from_timestamp_micros);
+    let batch = stamps.get(Stamp::Batch);
+    let place = command.map(|it| format!("partition {}, offset {}", it.partition, it.offset));
+    let sent = stamped(Stamp::Sent).or_else(|| stamped(Stamp::Accepted));
+    let polled = stamped(Stamp::Polled);
+    let emitted = stamped(Stamp::Emitted);
+    let hop = |name, started_at, ended_at, detail| Hop {
+        name,
+        started_at,
+        ended_at,
+        detail,
     };
-    match record {
-        Record::Heartbeat(it) => vec![("beat", it.beat.to_string())],
-        Record::ConfirmAccountCreation(it) => {
-            vec![("id", it.id.to_string()), ("a_type", kind(it.account_type))]
-        }
-        Record::AccountCreationConfirmed(it) => vec![
-            ("id", it.id.to_string()),
-            ("iban", it.iban.clone()),
-            ("token", SECRET.to_owned()),
-            ("a_type", kind(it.account_type)),
-        ],
-        Record::AccountCreationFailed(it) => {
-            vec![("id", it.id.to_string()), ("reason", it.reason.clone())]
-        }
-        Record::ConfirmMoneyTransfer(it) => vec![
-            ("id", it.id.to_string()),
-            ("token", SECRET.to_owned()),
-            ("amount", it.amount.0.to_string()),
-            ("from", it.from.clone()),
-            ("to", it.to.clone()),
-            ("description", it.description.clone()),
-        ],
-        Record::MoneyTransferConfirmed(it) => vec![("id", it.id.to_string())],
-        Record::MoneyTransferFailed(it) => {
-            vec![("id", it.id.to_string()), ("reason", it.reason.clone())]
-        }
-        Record::BalanceChanged(it) => {
-            let mut fields = vec![
-                ("iban", it.iban.clone()),
-                ("new_balance", it.new_balance.0.to_string()),
-                ("changed_by", it.changed_by.0.to_string()),
-                ("from_to", it.from_to.clone()),
-                ("description", it.description.clone()),
-            ];
-            if let Some(change) = &it.change {
-                fields.extend([
-                    ("version", change.version.to_string()),
-                    ("command_id", change.command_id.to_string()),
-                    ("occurred_at", change.occurred_at_us.to_string()),
-                ]);
-            }
-            fields
-        }
+    vec![
+        hop("received", stamped(Stamp::Accepted), sent, None),
+        // The broker may answer us after it has told the handler.
+        hop("accepted", sent, noted(Moment::Acknowledged), place),
+        hop("polled", sent, polled, None),
+        hop(
+            "decided",
+            polled,
+            stamped(Stamp::Decided),
+            batch.map(|records| format!("in a batch of {records}")),
+        ),
+        hop(
+            "committed",
+            stamped(Stamp::Decided),
+            stamped(Stamp::Committed),
+            None,
+        ),
+        hop("emitted", stamped(Stamp::Committed), emitted, None),
+        hop("projected", emitted, noted(Moment::Projected), None),
+        hop("pushed", emitted, noted(Moment::Pushed), None),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_stamps_then_each_hop_begins_where_the_one_before_has_ended() {
+        let time = |us| DateTime::from_timestamp_micros(us);
+        let stamps = Stamp::ALL
+            .into_iter()
+            .zip(1..)
+            .fold(Stamps::default(), |all, (stamp, us)| all.with(stamp, us));
+        let hops = hops(Some(stamps), Journey::default(), None);
+        let names: Vec<_> = hops.iter().map(|hop| hop.name).collect();
+        let expected = [
+            "received",
+            "accepted",
+            "polled",
+            "decided",
+            "committed",
+            "emitted",
+            "projected",
+            "pushed",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!((hops[0].started_at, hops[0].ended_at), (time(1), time(2)));
+        assert_eq!((hops[3].started_at, hops[3].ended_at), (time(3), time(4)));
+        assert_eq!(hops[3].detail.as_deref(), Some("in a batch of 7"));
+        assert_eq!(hops[7].ended_at, None);
+    }
+
+    #[test]
+    fn given_no_stamps_then_no_time_is_made_up() {
+        let hops = hops(None, Journey::default(), None);
+        let times = hops.iter().flat_map(|hop| [hop.started_at, hop.ended_at]);
+        assert!(times.flatten().next().is_none());
     }
 }

@@ -4,6 +4,8 @@ mod cursor;
 
 pub mod guard;
 
+mod live_status;
+
 mod mutation;
 
 mod query;

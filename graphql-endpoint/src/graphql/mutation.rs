@@ -10,7 +10,7 @@ use super::types::{
 };
 use super::{caller, gateway};
 use crate::answer::Refusal;
-use crate::authorisation::{Seen, may_see};
+use crate::authorisation::{Seen, may_see, sign_in_first};
 use crate::identity::passwords::Password;
 use crate::identity::sessions::removed_cookie;
 use crate::sign_in::{Opening, Signed};
@@ -93,15 +93,27 @@ impl Mutation {
         Ok(true)
     }
 
-    /// For employees: sets the pace of the simulated public, until it is set again or its pace-maker starts anew.
+    /// Ends all your sessions, on every device. Live updates that depend on them end soon after.
+    async fn log_out_everywhere(&self, context: &Context<'_>) -> Result<bool, Refusal> {
+        let gateway = gateway(context);
+        let viewer = caller(context).viewer(&gateway.store).await?;
+        let viewer = viewer.ok_or_else(sign_in_first)?;
+        gateway.store.close_sessions_of(&viewer.user_name).await?;
+        context.append_http_header(SET_COOKIE, removed_cookie());
+        Ok(true)
+    }
+
+    /// Sets the pace of the simulated public, until it is set again; for employees, and everyone in demo mode.
     async fn set_load(
         &self,
         context: &Context<'_>,
         heartbeats_per_second: u32,
     ) -> Result<Load, Refusal> {
         let gateway = gateway(context);
-        let viewer = caller(context).viewer(&gateway.store).await?;
+        let caller = caller(context);
+        let viewer = caller.viewer(&gateway.store).await?;
         may_see(viewer, Seen::Load, gateway.demo_mode)?;
+        gateway.throttle_knob(caller)?;
         let heartbeats_per_second = gateway.pace_maker.set_rate(heartbeats_per_second).await?;
         Ok(Load {
             heartbeats_per_second,

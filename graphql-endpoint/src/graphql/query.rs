@@ -4,17 +4,20 @@ use async_graphql::{Context, Object};
 use topology::iban::normalise;
 
 use super::cursor;
+use super::live_status::{BenchmarkResult, wanted_records};
 use super::scalars::{CommandKey, IbanText};
-use super::trails::{Trail, trail};
+use super::trails::{Trail, TrailRecord, trail};
 use super::types::{
     Account, AccountConnection, AccountEdge, AccountOrder, Bank, Command, DemoUser, Load, PageInfo,
-    TransactionConnection, TransactionFilter, User, own_account, page, page_cost,
+    TRANSACTIONS_DEFAULT, TransactionConnection, TransactionFilter, User, own_account, page,
+    page_cost,
 };
 use super::{caller, gateway};
 use crate::answer::Refusal;
 use crate::authorisation::{Seen, may_see, sign_in_first};
 use crate::demo;
 use crate::edge::page_size;
+use crate::status::Status;
 
 /// Rows of a page of accounts when the client does not say.
 const ACCOUNTS_DEFAULT: i32 = 20;
@@ -143,7 +146,7 @@ impl Query {
         Ok(state.map(|state| Command::new(id.0, state)))
     }
 
-    /// For employees: how fast the simulated public is.
+    /// How fast the simulated public is; for employees, and everyone in demo mode.
     async fn load(&self, context: &Context<'_>) -> Result<Load, Refusal> {
         let gateway = gateway(context);
         let viewer = caller(context).viewer(&gateway.store).await?;
@@ -161,10 +164,51 @@ impl Query {
         command_id: CommandKey,
     ) -> Result<Option<Trail>, Refusal> {
         let gateway = gateway(context);
-        let viewer = caller(context).viewer(&gateway.store).await?;
+        let caller = caller(context);
+        let viewer = caller.viewer(&gateway.store).await?;
         may_see(viewer, Seen::OwnCommands, gateway.demo_mode)?;
         let viewer = viewer.ok_or_else(sign_in_first)?;
+        gateway.throttle_reads(caller)?;
         trail(gateway, viewer, command_id.0).await
+    }
+
+    /// How the bank is; for employees, and everyone in demo mode.
+    async fn status(&self, context: &Context<'_>) -> Result<Status, Refusal> {
+        let gateway = gateway(context);
+        let viewer = caller(context).viewer(&gateway.store).await?;
+        may_see(viewer, Seen::Status, gateway.demo_mode)?;
+        let status = gateway.board.now().await?;
+        Ok(Status::clone(&status))
+    }
+
+    /// The newest records of a topic, newest first; with the rights of `status`. `contains` is an IBAN, an account's key or a command id; then as many as are found in the newest stretch of the topic.
+    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    async fn topic_records(
+        &self,
+        context: &Context<'_>,
+        topic: String,
+        #[graphql(default = 25)] first: Option<i32>,
+        contains: Option<String>,
+    ) -> Result<Vec<TrailRecord>, Refusal> {
+        let gateway = gateway(context);
+        let caller = caller(context);
+        let viewer = caller.viewer(&gateway.store).await?;
+        may_see(viewer, Seen::Status, gateway.demo_mode)?;
+        let count = page_size(first, TRANSACTIONS_DEFAULT)?;
+        let (topic, wanted) = wanted_records(gateway, &topic, contains)?;
+        gateway.throttle_reads(caller)?;
+        let found = gateway.records.newest(topic, count, wanted).await?;
+        Ok(found.into_iter().map(TrailRecord::from).collect())
+    }
+
+    /// Results of benchmarks, newest first.
+    async fn results(&self, context: &Context<'_>) -> Vec<BenchmarkResult> {
+        let listed = gateway(context).results.list().await;
+        let budget = BenchmarkResult::budget();
+        let results = listed.into_iter();
+        results
+            .map(|summary| BenchmarkResult::new(summary, &budget))
+            .collect()
     }
 }
 

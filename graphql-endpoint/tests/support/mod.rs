@@ -185,7 +185,7 @@ impl World {
             &self.address,
         ]);
         config.site_directory.clone_from(&self.settings.site);
-        config.heartbeat_address = self.settings.heartbeat;
+        config.heartbeat_address = self.settings.heartbeat.map(|address| address.to_string());
         config
     }
 
