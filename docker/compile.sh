@@ -1,0 +1,54 @@
+#!/bin/sh
+# Compiles what the images hold; see docker/Dockerfile. Each word is a step:
+#   programs       the services, static, without names for debuggers
+#   page           the page as WebAssembly
+#   tools          the program that makes a page of it, of the version the page is made for
+#   collect DIR    everything the images hold, in one folder
+set -eu
+
+programs="synchronizer command-handler graphql-endpoint command-generator heartbeat auditor"
+machine=$(rustc -vV | sed -n 's/^host: //p')
+
+# Images are pulled more often than they are built: small before quick to compile.
+export CARGO_PROFILE_RELEASE_DEBUG=false
+export CARGO_PROFILE_RELEASE_STRIP=symbols
+export CARGO_PROFILE_RELEASE_LTO=fat
+export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
+# A panic ends the process either way; see topology::telemetry.
+export CARGO_PROFILE_RELEASE_PANIC=abort
+
+case $1 in
+programs)
+    packages=
+    for program in $programs; do packages="$packages --package $program"; done
+    # With a target named, the flags are not those of build scripts and macros, which cannot be static.
+    # shellcheck disable=SC2086 # the packages are words
+    RUSTFLAGS="-C target-feature=+crt-static" \
+        cargo build --locked --release --target "$machine" --bins $packages
+    ;;
+page)
+    cargo build --locked --profile wasm-release --target wasm32-unknown-unknown --package frontend --lib
+    ;;
+tools)
+    version=$(sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"$/\1/p}' Cargo.lock)
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+        cargo install --locked wasm-bindgen-cli --version "$version" --bin wasm-bindgen
+    ;;
+collect)
+    out=$2
+    mkdir -p "$out/site" "$out/results" "$out/empty"
+    for program in $programs; do
+        cp "target/$machine/release/$program" "$out/$program"
+    done
+    wasm-bindgen --target web --no-typescript --out-name app --out-dir "$out/site" \
+        --remove-name-section --remove-producers-section \
+        target/wasm32-unknown-unknown/wasm-release/frontend.wasm
+    cp -R frontend/assets/. "$out/site"
+    cp -R perf/results/. "$out/results"
+    ls -l "$out" "$out/site"
+    ;;
+*)
+    echo "unknown step $1" >&2
+    exit 2
+    ;;
+esac
