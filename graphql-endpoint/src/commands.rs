@@ -8,11 +8,14 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use topology::producer::{Outgoing, Producer};
 use topology::records::{AccountType, ConfirmAccountCreation, ConfirmMoneyTransfer};
+use topology::stamps::now_us;
 use topology::{Codec, CommandId, Record, Topic};
 
 use crate::answer::{Code, Refusal};
 use crate::error::Error;
+use crate::journeys::{Journeys, Moment};
 use crate::live::waiters::{Outcome, Waiters};
+use crate::origin::Origin;
 use crate::steps::{Step, Steps};
 use crate::store::commands::CommandState;
 
@@ -28,6 +31,7 @@ pub struct Commands {
     waiters: Arc<Waiters>,
     broken: mpsc::Sender<Error>,
     steps: Steps,
+    journeys: Arc<Journeys>,
 }
 
 impl Commands {
@@ -38,6 +42,7 @@ impl Commands {
         waiters: Arc<Waiters>,
         broken: mpsc::Sender<Error>,
         steps: Steps,
+        journeys: Arc<Journeys>,
     ) -> Commands {
         Commands {
             producer,
@@ -45,6 +50,7 @@ impl Commands {
             waiters,
             broken,
             steps,
+            journeys,
         }
     }
 
@@ -81,12 +87,18 @@ impl Commands {
         &self,
         key: &str,
         transfer: ConfirmMoneyTransfer,
+        origin: &Origin,
     ) -> Result<Option<Outcome>, Refusal> {
         let id = transfer.id;
         let record = Record::ConfirmMoneyTransfer(transfer);
         let deadline = Instant::now() + OUTCOME_WAIT;
-        self.ask(Topic::ConfirmMoneyTransfer, key, &record, id, deadline)
-            .await
+        let command = Command {
+            topic: Topic::ConfirmMoneyTransfer,
+            key,
+            record: &record,
+            id,
+        };
+        self.ask(command, origin, deadline).await
     }
 
     /// Asks for an account and waits for the outcome until the deadline; `None`: there is
@@ -97,11 +109,17 @@ impl Commands {
     pub async fn open_account(
         &self,
         id: CommandId,
+        origin: &Origin,
         deadline: Instant,
     ) -> Result<Option<Outcome>, Refusal> {
         let (key, record) = account_creation(id);
-        self.ask(Topic::ConfirmAccountCreation, &key, &record, id, deadline)
-            .await
+        let command = Command {
+            topic: Topic::ConfirmAccountCreation,
+            key: &key,
+            record: &record,
+            id,
+        };
+        self.ask(command, origin, deadline).await
     }
 
     /// Asks for an account without waiting: the projection hears the outcome.
@@ -128,12 +146,16 @@ impl Commands {
 
     async fn ask(
         &self,
-        topic: Topic,
-        key: &str,
-        record: &Record,
-        id: CommandId,
+        command: Command<'_>,
+        origin: &Origin,
         deadline: Instant,
     ) -> Result<Option<Outcome>, Refusal> {
+        let Command {
+            topic,
+            key,
+            record,
+            id,
+        } = command;
         let bytes = self
             .check()?
             .encode(topic, record)
@@ -141,19 +163,23 @@ impl Commands {
         let mut waiter = self.waiters.register(id).ok_or_else(|| {
             Refusal::new(Code::Unavailable, "the bank is busy; try again in a moment")
         })?;
+        self.journeys.begin(id);
         let asked = async {
+            let headers = origin.headers(id);
             let delivery = self
                 .producer
                 .send(Outgoing {
                     topic,
                     key: key.as_bytes(),
                     value: Some(&bytes),
-                    headers: &[],
+                    headers: &headers,
                 })
                 .await?;
             self.steps.pass(Step::HandedOver)?;
             let undelivered = async {
-                match delivery.wait().await {
+                let delivered = delivery.wait().await;
+                self.journeys.note(id, Moment::Acknowledged, now_us());
+                match delivered {
                     Ok(()) => match self.steps.pass(Step::Acknowledged) {
                         Ok(()) => std::future::pending().await,
                         Err(interrupted) => interrupted.into(),
@@ -162,8 +188,10 @@ impl Commands {
                 }
             };
             tokio::select! {
-                outcome = waiter.outcome() => Ok(outcome),
+                // Looked at first, so that its time is noted when both are there.
+                biased;
                 error = undelivered => Err(error),
+                outcome = waiter.outcome() => Ok(outcome),
             }
         };
         match timeout_at(deadline, asked).await {
@@ -180,6 +208,14 @@ impl Commands {
             }
         }
     }
+}
+
+/// A command on its way.
+struct Command<'a> {
+    topic: Topic,
+    key: &'a str,
+    record: &'a Record,
+    id: CommandId,
 }
 
 fn account_creation(id: CommandId) -> (String, Record) {

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use topology::consumer::Consumed;
 use topology::records::AccountType;
+use topology::stamps::Stamp;
 use topology::{Cents, CommandId, Iban, Record, Token};
 
 /// 9999-12-31T23:59:59Z in microseconds: what every client and the database can show.
@@ -32,6 +33,9 @@ pub struct Change {
     pub partition: i32,
     /// Place of the record in `balance_changed`.
     pub offset: i64,
+    /// When a gateway accepted its command, in microseconds since 1970; only live, and only
+    /// when the record says so.
+    pub accepted_us: Option<i64>,
 }
 
 impl Change {
@@ -41,6 +45,7 @@ impl Change {
         let at_home = |change: &Change| Change {
             partition: 0,
             offset: 0,
+            accepted_us: None,
             ..change.clone()
         };
         at_home(self) == at_home(other)
@@ -138,6 +143,10 @@ pub fn understand(consumed: &Consumed, record: Record) -> Result<Fact, Unusable>
                 occurred_at,
                 partition: consumed.partition,
                 offset: consumed.offset,
+                accepted_us: consumed
+                    .trace
+                    .as_ref()
+                    .and_then(|trace| trace.stamps.get(Stamp::Accepted)),
             }))
         }
         Record::AccountCreationConfirmed(confirmed) => Ok(Fact::AccountOpened {
@@ -216,6 +225,7 @@ pub(crate) mod tests {
             occurred_at: DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap(),
             partition: 3,
             offset: 40 + version,
+            accepted_us: None,
         }
     }
 
@@ -330,6 +340,7 @@ pub(crate) mod tests {
         let again = Change {
             partition: 8,
             offset: 1,
+            accepted_us: Some(5),
             ..change(7)
         };
         assert!(change(7).says_the_same(&again));

@@ -9,10 +9,12 @@ use tokio::sync::OnceCell;
 
 use crate::answer::Refusal;
 use crate::commands::Commands;
+use crate::figures::Figures;
 use crate::identity::{Passwords, SessionToken, Throttle, TokenVault, Viewer};
 use crate::journeys::Journeys;
 use crate::limits::Limits;
 use crate::live::hub::Hub;
+use crate::origin::Origin;
 use crate::pace_maker::PaceMaker;
 use crate::results::Results;
 use crate::status::Board;
@@ -52,6 +54,8 @@ pub struct Gateway {
     pub journeys: Arc<Journeys>,
     /// How the bank is.
     pub board: Arc<Board>,
+    /// What is told as metrics.
+    pub figures: Figures,
     /// Results of benchmarks.
     pub results: Results,
     /// Wrong tries by user name.
@@ -103,6 +107,8 @@ pub struct Caller {
     pub session: Option<SessionToken>,
     /// Where the request comes from.
     pub address: IpAddr,
+    /// What its commands are to carry.
+    pub origin: Origin,
     viewer: Arc<OnceCell<Option<Viewer>>>,
 }
 
@@ -113,6 +119,7 @@ impl Caller {
         Caller {
             session,
             address,
+            origin: Origin::now(),
             viewer: Arc::default(),
         }
     }
@@ -121,6 +128,13 @@ impl Caller {
     #[must_use]
     pub fn again(&self) -> Caller {
         Caller::new(self.session.clone(), self.address)
+    }
+
+    /// The same caller within a trace of theirs.
+    #[must_use]
+    pub fn within(mut self, trace_parent: Option<&str>) -> Caller {
+        self.origin.continue_trace(trace_parent);
+        self
     }
 
     /// Who it is; `None` for anybody.

@@ -10,10 +10,10 @@
 //!
 //! Reading order: [`config`], [`facts`] (what a record means here), [`projection`] and
 //! [`store`] (the read model), [`live`] (waiters, subscribers, the order of replay and
-//! live), [`commands`], [`edge`] (parsing what comes in), [`identity`], [`sign_in`],
+//! live), [`origin`] and [`commands`], [`edge`] (parsing what comes in), [`identity`], [`sign_in`],
 //! [`payments`], [`topic_records`], [`journeys`] and [`trail`] (records as people look at
-//! them), [`status`] (how the bank is), [`results`] (of benchmarks), [`authorisation`] (who
-//! may see what), [`graphql`], [`http`].
+//! them), [`status`] (how the bank is), [`figures`] (metrics), [`results`] (of benchmarks),
+//! [`authorisation`] (who may see what), [`graphql`], [`http`].
 
 pub mod config;
 
@@ -29,6 +29,8 @@ pub mod rebuild;
 
 pub mod live;
 
+pub mod origin;
+
 pub mod commands;
 
 pub mod edge;
@@ -40,6 +42,8 @@ pub mod answer;
 pub mod identity;
 
 pub mod gateway;
+
+pub mod figures;
 
 pub mod authorisation;
 
@@ -85,6 +89,7 @@ use topology::producer::Producer;
 
 pub use config::Config;
 use error::Error;
+use figures::Figures;
 use gateway::{
     Gateway, KNOB_PER_ADDRESS, LOG_INS_PER_ADDRESS, LOG_INS_PER_USER, READS_PER_ADDRESS,
     SIGN_UPS_PER_ADDRESS,
@@ -164,6 +169,8 @@ pub async fn run_within(
     let (broken, mut breaks) = mpsc::channel(1);
     let vault = Arc::new(TokenVault::new(&config.token_key_file));
     let board = Arc::new(Board::default());
+    let hub = Arc::new(Hub::default());
+    let journeys = Arc::new(Journeys::default());
     let pace_maker = PaceMaker::at(config.heartbeat_address);
     let sources = Sources {
         kafka: kafka.clone(),
@@ -180,13 +187,15 @@ pub async fn run_within(
             Arc::clone(&waiters),
             broken,
             steps.clone(),
+            Arc::clone(&journeys),
         ),
-        hub: Arc::new(Hub::default()),
+        figures: Figures::of(&hub, &board.meter),
+        hub,
         passwords: Passwords::start()?,
         vault: Arc::clone(&vault),
         pace_maker,
         records: Arc::new(records),
-        journeys: Arc::new(Journeys::default()),
+        journeys,
         board: Arc::clone(&board),
         results: Results::within(config.results_directory),
         reads_by_address: Throttle::per_minute(READS_PER_ADDRESS),
@@ -225,6 +234,16 @@ pub async fn run_within(
         parts.spawn(async move {
             collector::run(&board, &sources, stop).await;
             ("status", Ok(()))
+        });
+    }
+    {
+        let (store, stop) = (store.clone(), stop.clone());
+        parts.spawn(async move {
+            tokio::select! {
+                () = store.answer_together() => {}
+                () = stop.cancelled() => {}
+            }
+            ("database", Ok(()))
         });
     }
     {
@@ -305,6 +324,8 @@ async fn read_topics(
         producer: Some(producer),
         vault: Arc::clone(&gateway.vault),
         steps: gateway.steps.clone(),
+        journeys: Arc::clone(&gateway.journeys),
+        projected: gateway.figures.projected(),
     };
     tokio::try_join!(
         tail.run(&kafka, &readiness, stop.clone()),

@@ -43,7 +43,8 @@ impl Gateway {
             to: payer.iban.clone(),
             description: DEPOSIT_DESCRIPTION.to_owned(),
         };
-        self.pay(&payer, CommandKind::Deposit, transfer).await
+        self.pay(caller, &payer, CommandKind::Deposit, transfer)
+            .await
     }
 
     /// Money from the caller's own account to somebody else.
@@ -71,7 +72,8 @@ impl Gateway {
             to,
             description,
         };
-        self.pay(&payer, CommandKind::Transfer, transfer).await
+        self.pay(caller, &payer, CommandKind::Transfer, transfer)
+            .await
     }
 
     /// The state of one of a user's own commands; `None` when never seen.
@@ -112,6 +114,7 @@ impl Gateway {
 
     async fn pay(
         &self,
+        caller: &Caller,
         payer: &Payer,
         kind: CommandKind,
         transfer: ConfirmMoneyTransfer,
@@ -148,7 +151,10 @@ impl Gateway {
         }
         self.steps.pass(Step::Claimed)?;
         // One account's commands keep their order: its IBAN is the key.
-        let outcome = self.commands.transfer(&payer.iban, transfer).await?;
+        let sent = self
+            .commands
+            .transfer(&payer.iban, transfer, &caller.origin);
+        let outcome = sent.await?;
         self.steps.pass(Step::OutcomeHeard)?;
         Ok(match outcome {
             None => CommandState::Pending,

@@ -14,13 +14,16 @@ use tokio_util::sync::CancellationToken;
 use topology::consumer::{BatchConsumer, Consumed, Position, Positions, PositionsError, Source};
 use topology::kafka::KafkaConfig;
 use topology::operations::Readiness;
-use topology::producer::{Outgoing, Producer};
+use topology::producer::{Outgoing, Producer, SendError};
+use topology::stamps::now_us;
 use topology::{Backoff, Codec, DecodeError, Topic, dead_letters};
 use tracing::{info, warn};
 
 use crate::error::Error;
 use crate::facts::{Fact, understand};
+use crate::figures::{Projected, note_projected};
 use crate::identity::TokenVault;
+use crate::journeys::{Journeys, Moment};
 use crate::steps::{Step, Steps};
 use crate::store::Store;
 use crate::store::projection::{Applied, Assignment, Item};
@@ -50,6 +53,10 @@ pub struct Projection {
     pub vault: Arc<TokenVault>,
     /// Watched in tests only.
     pub steps: Steps,
+    /// Of the commands of this gateway.
+    pub journeys: Arc<Journeys>,
+    /// How far it is.
+    pub projected: Projected,
 }
 
 struct StoredPositions {
@@ -153,6 +160,15 @@ impl Projection {
             match self.store.apply(&items).await {
                 Ok(Applied::Done { fenced }) => {
                     backoff.succeeded();
+                    note_projected(&self.projected, batch);
+                    let now = now_us();
+                    for item in &items {
+                        if let Some(Fact::Changed(change)) = &item.fact
+                            && let Some(command_id) = change.command_id
+                        {
+                            self.journeys.note(command_id, Moment::Projected, now);
+                        }
+                    }
                     return Ok(fenced);
                 }
                 Ok(Applied::Corrupt(corrupt)) => {
@@ -236,16 +252,21 @@ impl Projection {
             "dead letter"
         );
         let headers = dead_letters::headers(&kafka.topics(), consumed, reason);
-        producer
-            .send(Outgoing {
-                topic: Topic::DeadLetters,
-                key: consumed.key.as_deref().unwrap_or_default(),
-                value: consumed.value.as_deref(),
-                headers: &headers,
-            })
-            .await?
-            .wait()
-            .await?;
+        let letter = Outgoing {
+            topic: Topic::DeadLetters,
+            key: consumed.key.as_deref().unwrap_or_default(),
+            value: consumed.value.as_deref(),
+            headers: &headers,
+        };
+        let mut backoff = Backoff::new("sending a dead letter");
+        // A topic that takes none holds up the read model, and nothing else of this service.
+        while let Err(refused) = producer.send(letter).await?.wait().await {
+            match refused {
+                SendError::Undelivered { .. } => backoff.wait(&refused).await,
+                SendError::Ended => return Err(refused.into()),
+            }
+        }
+        backoff.succeeded();
         self.steps.pass(Step::Buried)?;
         Ok(())
     }

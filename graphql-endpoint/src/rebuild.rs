@@ -204,6 +204,8 @@ pub async fn rebuild(config: &Config) -> Result<Rebuilt, Error> {
             producer: None,
             vault: Arc::new(TokenVault::new(&config.token_key_file)),
             steps: Steps::default(),
+            journeys: Arc::default(),
+            projected: Arc::default(),
         },
         config,
     };

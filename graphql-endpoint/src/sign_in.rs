@@ -136,7 +136,11 @@ impl Gateway {
         let customer = match self.store.customer(name.as_str()).await? {
             Some(customer) => customer,
             None => match self.sign_up(&name, &password, command_id).await? {
-                Some(customer) => return self.await_account(customer, command_id, deadline).await,
+                Some(customer) => {
+                    return self
+                        .await_account(caller, customer, command_id, deadline)
+                        .await;
+                }
                 // Somebody was faster.
                 None => self.store.customer(name.as_str()).await?.ok_or_else(|| {
                     Refusal::new(
@@ -156,7 +160,8 @@ impl Gateway {
             return Err(Refusal::new(Code::Conflict, "this user name is taken"));
         }
         self.log_ins_by_user.forgive(&customer.user_name);
-        self.await_account(customer, command_id, deadline).await
+        self.await_account(caller, customer, command_id, deadline)
+            .await
     }
 
     /// The new customer, or `None` when name or id are taken.
@@ -188,6 +193,7 @@ impl Gateway {
     /// Asks the bank until it has opened the account, said no for good, or time is up.
     async fn await_account(
         &self,
+        caller: &Caller,
         mut customer: Customer,
         sign_up_id: CommandId,
         deadline: tokio::time::Instant,
@@ -199,7 +205,10 @@ impl Gateway {
             if customer.iban.is_some() {
                 return Ok(Opening::Open(self.open_session(viewer_of(customer)).await?));
             }
-            match self.commands.open_account(creation_id, deadline).await? {
+            let asked = self
+                .commands
+                .open_account(creation_id, &caller.origin, deadline);
+            match asked.await? {
                 Some(Outcome::AccountOpened {
                     iban,
                     token,

@@ -2,11 +2,15 @@
 
 mod cursor;
 
+pub mod documents;
+
 pub mod guard;
 
 mod live_status;
 
 mod mutation;
+
+pub mod operation;
 
 mod query;
 
@@ -24,12 +28,13 @@ use async_graphql::{Context, Request, Response, SDLExportOptions, ServerError, V
 
 use crate::answer::{Code, Refusal};
 use crate::gateway::{Caller, Gateway};
+use documents::{Documents, Prepared};
 use mutation::Mutation;
 use query::Query;
 use subscription::Subscription;
 
 /// The executable API.
-pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+pub type Schema = Documents<Query, Mutation, Subscription>;
 
 /// Deepest nesting the library walks; the guard has stricter limits.
 const DEPTH_MAX: usize = guard::INTROSPECTION.depth;
@@ -46,16 +51,14 @@ fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
 /// The API on top of a gateway.
 #[must_use]
 pub fn schema(gateway: Arc<Gateway>) -> Schema {
-    let demo_mode = gateway.demo_mode;
-    let builder = builder().data(gateway);
-    if demo_mode {
-        builder.finish()
-    } else {
-        builder
-            .disable_introspection()
-            .disable_suggestions()
-            .finish()
-    }
+    Documents::of(move || {
+        let builder = builder().data(Arc::clone(&gateway));
+        if gateway.demo_mode {
+            builder
+        } else {
+            builder.disable_introspection().disable_suggestions()
+        }
+    })
 }
 
 /// The schema in the schema definition language, as in `schema.graphql`.
@@ -76,18 +79,19 @@ pub fn sdl() -> String {
 /// # Errors
 /// When the document is refused before anything runs.
 pub fn prepare(
-    mut request: Request,
+    schema: &Schema,
+    request: Request,
     caller: Caller,
     gateway: &Gateway,
-) -> Result<(Request, guard::Checked), Refusal> {
-    let checked = guard::check(&mut request)?;
-    if checked.is_introspection && !gateway.demo_mode {
+) -> Result<Prepared, Refusal> {
+    let prepared = schema.prepare(request)?;
+    if prepared.checked().is_introspection && !gateway.demo_mode {
         return Err(Refusal::new(
             Code::Forbidden,
             "the schema is shown in demo mode only",
         ));
     }
-    Ok((request.data(caller), checked))
+    Ok(prepared.with(caller))
 }
 
 /// An answer that is nothing but a refusal.

@@ -47,6 +47,8 @@ impl Subscription {
             session: viewer.and(caller.session.clone()),
             session_check: gateway.limits.session_check,
             steps: gateway.steps.clone(),
+            meter: Arc::clone(&gateway.board.meter),
+            journeys: Arc::clone(&gateway.journeys),
         };
         let changes = follow(&gateway.hub, &gateway.store, request).await?;
         Ok(changes.map(|change| change.map(Transaction::from)))

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use async_graphql::{Request, Value};
+use async_graphql::Value;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,7 @@ use futures_util::{Stream, StreamExt, stream};
 
 use super::Shared;
 use crate::graphql::classify;
+use crate::graphql::documents::Prepared;
 
 /// What a client accepts that wants them.
 const CONTENT_TYPE: &str = "text/event-stream";
@@ -31,18 +32,19 @@ pub(super) fn are_wanted(headers: &HeaderMap) -> bool {
 }
 
 /// Answers a subscription; it takes the place of a WebSocket.
-pub(super) fn answer(shared: Shared, address: IpAddr, request: Request) -> Response {
+pub(super) fn answer(shared: Shared, address: IpAddr, prepared: Prepared) -> Response {
     let Ok(place) = std::sync::Arc::clone(&shared.sockets).try_acquire_owned() else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let Some(place_of_address) = shared.sockets_by_address.take(&address) else {
         return StatusCode::TOO_MANY_REQUESTS.into_response();
     };
-    let answers = shared.schema.execute_stream(request);
+    let answers = shared.schema.stream(prepared);
+    let open = shared.gateway.board.meter.socket();
     let events = events(answers)
         .take_until(shared.stop.cancelled_owned())
         .map(move |event| {
-            let _places = (&place, &place_of_address);
+            let _places = (&place, &place_of_address, &open);
             Ok::<_, Infallible>(event)
         });
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);

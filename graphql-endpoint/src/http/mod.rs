@@ -24,13 +24,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topology::operations::Readiness;
+use topology::stamps::TRACE_PARENT_HEADER;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tracing::info;
@@ -55,7 +56,7 @@ const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
 /// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    schema: Schema,
+    schema: Arc<Schema>,
     gateway: Arc<Gateway>,
     sockets: Arc<Semaphore>,
     sockets_by_address: Arc<Places<IpAddr>>,
@@ -82,7 +83,7 @@ pub async fn serve(
     let open = TaskTracker::new();
     let limits = gateway.limits;
     let shared = Shared {
-        schema: graphql::schema(Arc::clone(&gateway)),
+        schema: Arc::new(graphql::schema(Arc::clone(&gateway))),
         gateway,
         sockets: Arc::new(Semaphore::new(SOCKETS_MAX)),
         sockets_by_address: Arc::new(Places::new(limits.sockets_per_address)),
@@ -152,11 +153,11 @@ fn topology_routes(readiness: Readiness) -> Router {
 
 /// Who sends this request.
 fn caller(headers: &HeaderMap, address: IpAddr) -> Caller {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let session = match text(header::AUTHORIZATION) {
         // A program that shows a session means that one.
         Some(value) => SessionToken::from_authorization(value),
         None => text(header::COOKIE).and_then(SessionToken::from_cookies),
     };
-    Caller::new(session, address)
+    Caller::new(session, address).within(text(HeaderName::from_static(TRACE_PARENT_HEADER)))
 }

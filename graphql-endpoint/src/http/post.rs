@@ -1,95 +1,21 @@
 //! `POST /graphql`: one operation as JSON, one answer as JSON.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use async_graphql::{Request as GraphQlRequest, Response as GraphQlResponse, Variables};
+use async_graphql::Response as GraphQlResponse;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 
 use super::{Shared, caller, events, origin};
 use crate::answer::{Code, Refusal};
-use crate::graphql::{classify, prepare, refused};
+use crate::graphql::{classify, operation, prepare, refused};
 use crate::steps::Step;
 
 /// How long an operation may take; a payment waits five seconds for its outcome.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Bytes of an operation's variables.
-const VARIABLES_BYTES_MAX: usize = 16 * 1024;
-
-/// The request as GraphQL over HTTP has it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Operation {
-    query: String,
-    #[serde(default)]
-    operation_name: Option<String>,
-    #[serde(default)]
-    variables: Option<BTreeMap<String, serde_json::Value>>,
-    #[serde(default)]
-    extensions: Option<BTreeMap<String, serde_json::Value>>,
-}
-
-impl Operation {
-    /// As the library wants it.
-    ///
-    /// # Errors
-    /// TOO_LARGE for variables beyond their limit.
-    pub(super) fn into_request(self) -> Result<GraphQlRequest, Refusal> {
-        // Persisted queries and the like are not supported; other extensions say nothing
-        // to us.
-        drop(self.extensions);
-        let variables = self.variables.unwrap_or_default();
-        let bytes = variables.iter().map(|(name, it)| name.len() + bytes_of(it));
-        if bytes.sum::<usize>() > VARIABLES_BYTES_MAX {
-            let message = format!("variables have at most {VARIABLES_BYTES_MAX} bytes");
-            return Err(Refusal::new(Code::TooLarge, message));
-        }
-        let variables = serde_json::Value::Object(variables.into_iter().collect());
-        let mut request =
-            GraphQlRequest::new(self.query).variables(Variables::from_json(variables));
-        request.operation_name = self.operation_name;
-        Ok(request)
-    }
-}
-
-/// About what a value takes as JSON. The parser has bounded how deep it is.
-fn bytes_of(value: &serde_json::Value) -> usize {
-    use serde_json::Value;
-    match value {
-        Value::Null | Value::Bool(_) => 4,
-        Value::Number(_) => 8,
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => items.iter().map(|it| bytes_of(it) + 1).sum::<usize>() + 2,
-        Value::Object(fields) => {
-            let fields = fields.iter();
-            fields
-                .map(|(name, it)| name.len() + bytes_of(it) + 4)
-                .sum::<usize>()
-                + 2
-        }
-    }
-}
-
-/// Reads an operation from JSON.
-pub(super) fn read(bytes: &[u8]) -> Result<Operation, Refusal> {
-    serde_json::from_slice(bytes).map_err(|_| {
-        let is_batch = bytes.trim_ascii_start().first() == Some(&b'[');
-        Refusal::new(
-            Code::BadRequest,
-            if is_batch {
-                "send one operation at a time"
-            } else {
-                "the body is no GraphQL request in JSON"
-            },
-        )
-    })
-}
 
 pub(super) async fn answer(
     State(shared): State<Shared>,
@@ -133,29 +59,32 @@ pub(super) async fn answer(
             return refuse(StatusCode::REQUEST_TIMEOUT, refusal);
         }
     };
-    let operation = match read(&bytes) {
+    let operation = match operation::read(&bytes) {
         Ok(operation) => operation,
         Err(refusal) => return refuse(StatusCode::BAD_REQUEST, refusal),
     };
     let request = operation.into_request();
-    let prepared = request.and_then(|request| prepare(request, caller, &shared.gateway));
-    let (request, is_mutation) = match prepared {
-        Ok((request, checked)) if checked.is_subscription && are_events_wanted => {
-            return events::answer(shared, address.ip(), request);
+    let prepared =
+        request.and_then(|request| prepare(&shared.schema, request, caller, &shared.gateway));
+    let prepared = match prepared {
+        Ok(prepared) if prepared.checked().is_subscription && are_events_wanted => {
+            return events::answer(shared, address.ip(), prepared);
         }
-        Ok((_, checked)) if checked.is_subscription => {
+        Ok(prepared) if prepared.checked().is_subscription => {
             let refusal = Refusal::new(
                 Code::BadRequest,
                 "subscriptions are answered on the WebSocket at /graphql-ws, or as text/event-stream",
             );
             return refuse(StatusCode::BAD_REQUEST, refusal);
         }
-        Ok((request, checked)) => (request, checked.is_mutation),
+        Ok(prepared) => prepared,
         Err(refusal) => return refuse(StatusCode::OK, refusal),
     };
+    let is_mutation = prepared.checked().is_mutation;
+    let begun_at = Instant::now();
     // On its own: a client that goes away must not cut a command in two.
     let schema = shared.schema.clone();
-    let executed = tokio::spawn(async move { schema.execute(request).await });
+    let executed = tokio::spawn(async move { schema.execute(prepared).await });
     let mut response = match tokio::time::timeout(OPERATION_TIMEOUT, executed).await {
         Ok(Ok(response)) => response,
         Ok(Err(ended)) => refused(Refusal::internal(&ended)),
@@ -167,6 +96,10 @@ pub(super) async fn answer(
     if is_mutation && let Err(interrupted) = shared.gateway.steps.pass(Step::Answering) {
         response = refused(interrupted.into());
     }
+    shared
+        .gateway
+        .figures
+        .answered(is_mutation, begun_at.elapsed());
     classify(&mut response);
     respond(StatusCode::OK, response)
 }
@@ -242,37 +175,5 @@ mod tests {
             }
             assert_eq!(is_json(&headers), read, "{content_type:?}");
         }
-    }
-
-    #[test]
-    fn only_one_operation_in_an_object_is_a_request() {
-        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-        for (text, valid) in [
-            (r#"{"query":"{a}"}"#, true),
-            (
-                r#"{"query":"{a}","variables":null,"operationName":null}"#,
-                true,
-            ),
-            (
-                r#"{"query":"{a}","variables":{"a":1},"extensions":{}}"#,
-                true,
-            ),
-            ("", false),
-            ("{}", false),
-            ("[]", false),
-            ("null", false),
-            ("\"x\"", false),
-            ("1", false),
-            (r#"{"query":"{a}""#, false),
-            (r#"{"query":1}"#, false),
-            (r#"{"query":"{a}","query":"{b}"}"#, false),
-            (r#"{"query":"{a}","variables":[]}"#, false),
-            (r#"[{"query":"{a}"}]"#, false),
-            (&deep, false),
-            ("\u{feff}{\"query\":\"{a}\"}", false),
-        ] {
-            assert_eq!(read(text.as_bytes()).is_ok(), valid, "{text:.60}");
-        }
-        assert!(read(b"{\"query\":\"\xff\"}").is_err());
     }
 }

@@ -4,7 +4,7 @@ use async_graphql::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::post::Operation;
+use crate::graphql::operation::Operation;
 
 /// The subprotocol's name.
 pub(super) const SUBPROTOCOL: &str = "graphql-transport-ws";

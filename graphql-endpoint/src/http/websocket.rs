@@ -26,6 +26,7 @@ use super::{MESSAGE_BYTES_MAX, Shared, caller, origin};
 use crate::answer::Refusal;
 use crate::authorisation::sign_in_first;
 use crate::gateway::Caller;
+use crate::graphql::operation::Operation;
 use crate::graphql::{classify, prepare, refused};
 use crate::identity::SessionToken;
 use crate::limits::Place;
@@ -61,6 +62,7 @@ pub(super) async fn upgrade(
     };
     let caller = caller(&headers, address.ip());
     let open = shared.open.clone();
+    let counted = shared.gateway.board.meter.socket();
     upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -71,7 +73,7 @@ pub(super) async fn upgrade(
         .on_upgrade(move |socket| {
             open.track_future(async move {
                 serve(shared, socket, caller).await;
-                drop((place, place_of_address));
+                drop((place, place_of_address, counted));
             })
         })
 }
@@ -243,7 +245,7 @@ impl Connection {
         self.write_text(socket, protocol::ack()).await
     }
 
-    fn start(&mut self, id: String, operation: super::post::Operation) -> Result<(), Over> {
+    fn start(&mut self, id: String, operation: Operation) -> Result<(), Over> {
         if self.operations.contains_key(&id) {
             return Err(Some(Close(4409, "Subscriber already exists")));
         }
@@ -262,17 +264,19 @@ impl Connection {
         let task = tokio::spawn(async move {
             let is_nobody = caller.session.is_none();
             let request = operation.into_request();
-            let prepared = request.and_then(|request| prepare(request, caller, &gateway));
-            let (request, checked) = match prepared {
+            let prepared = request.and_then(|request| prepare(&schema, request, caller, &gateway));
+            let prepared = match prepared {
                 // A cookie could not be set here either.
-                Ok((_, checked)) if checked.is_mutation && is_nobody => {
+                Ok(prepared) if prepared.checked().is_mutation && is_nobody => {
                     return outlet.fail(refused(sign_in_first())).await;
                 }
                 Ok(prepared) => prepared,
                 Err(refusal) => return outlet.fail(refused(refusal)).await,
             };
+            let checked = prepared.checked();
             if checked.is_subscription {
-                let mut stream = schema.execute_stream(request);
+                let _open = gateway.figures.subscription();
+                let mut stream = schema.stream(prepared);
                 while let Some(mut response) = stream.next().await {
                     classify(&mut response);
                     if !response.errors.is_empty() && response.data == Value::Null {
@@ -283,11 +287,15 @@ impl Connection {
                 return outlet.complete().await;
             }
             // On its own: a client that goes away must not cut a command in two.
-            let executed = tokio::spawn(async move { schema.execute(request).await });
+            let begun_at = Instant::now();
+            let executed = tokio::spawn(async move { schema.execute(prepared).await });
             let mut response = match executed.await {
                 Ok(response) => response,
                 Err(ended) => refused(Refusal::internal(&ended)),
             };
+            gateway
+                .figures
+                .answered(checked.is_mutation, begun_at.elapsed());
             classify(&mut response);
             let never_ran = response.data == Value::Null
                 && response.errors.iter().all(|error| error.path.is_empty());

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use tokio::time::{Interval, MissedTickBehavior, interval};
+use topology::stamps::now_us;
 use tracing::warn;
 
 use super::hub::{Hub, Live, Subscription};
@@ -19,6 +20,8 @@ use crate::error::Error;
 use crate::facts::Change;
 use crate::filter::Filter;
 use crate::identity::SessionToken;
+use crate::journeys::{Journeys, Moment};
+use crate::status::Meter;
 use crate::steps::{Step, Steps};
 use crate::store::Store;
 use crate::store::projection::Reached;
@@ -58,6 +61,10 @@ pub struct Request {
     pub session_check: Duration,
     /// Watched in tests only.
     pub steps: Steps,
+    /// Counts what is handed out.
+    pub meter: Arc<Meter>,
+    /// Of the commands of this gateway.
+    pub journeys: Arc<Journeys>,
 }
 
 /// Starts a stream.
@@ -98,6 +105,8 @@ pub async fn follow(
         filter: request.filter,
         session: request.session,
         steps: request.steps,
+        meter: request.meter,
+        journeys: request.journeys,
         session_check,
         join: Join::after(last),
         claimed,
@@ -121,6 +130,8 @@ struct Follower {
     filter: Filter,
     session: Option<SessionToken>,
     steps: Steps,
+    meter: Arc<Meter>,
+    journeys: Arc<Journeys>,
     session_check: Interval,
     join: Join,
     /// The version the client says it has seen, until the read model has confirmed it.
@@ -143,6 +154,7 @@ impl Follower {
                         self.is_ended = true;
                         return Some(Err(interrupted.into()));
                     }
+                    self.count(&change);
                     return Some(Ok(change));
                 }
             }
@@ -153,6 +165,16 @@ impl Follower {
                 self.is_ended = true;
                 return Some(Err(refusal));
             }
+        }
+    }
+
+    fn count(&self, change: &Change) {
+        let now = now_us();
+        self.meter.pushed(change.accepted_us, now);
+        if change.accepted_us.is_some()
+            && let Some(command_id) = change.command_id
+        {
+            self.journeys.note(command_id, Moment::Pushed, now);
         }
     }
 

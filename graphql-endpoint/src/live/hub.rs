@@ -206,6 +206,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_change_wakes_nobody_but_the_followers_of_its_account() {
+        struct Wakes(AtomicU64);
+        impl std::task::Wake for Wakes {
+            fn wake(self: Arc<Wakes>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let wakes = Arc::new(Wakes(AtomicU64::new(0)));
+        let waker = std::task::Waker::from(Arc::clone(&wakes));
+        let mut context = std::task::Context::from_waker(&waker);
+        let hub = Arc::new(Hub::default());
+        let others = (0..1_000).map(|number| format!("NL00OPEN{number:010}"));
+        let ibans = others.chain([COMPANY_IBAN.to_owned()]);
+        let mut followers: Vec<_> = ibans.map(|iban| hub.subscribe(&iban).unwrap()).collect();
+        let mut waiting: Vec<_> = followers.iter_mut().map(|it| Box::pin(it.next())).collect();
+        for wait in &mut waiting {
+            assert!(wait.as_mut().poll(&mut context).is_pending());
+        }
+        hub.publish(change(1));
+        // Its follower; the socket it writes to is the second and last.
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
     async fn a_slow_subscriber_gets_what_is_queued_and_then_the_end() {
         let hub = Arc::new(Hub::default());
         let mut slow = hub.subscribe(COMPANY_IBAN).unwrap();

@@ -1,8 +1,10 @@
 //! Commands given through the API: which id means what, and what became of it.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use topology::CommandId;
 
 use super::{Store, statement};
@@ -51,6 +53,21 @@ pub struct GivenCommand {
     pub kind: CommandKind,
     /// When, by the database's clock.
     pub given_at: DateTime<Utc>,
+}
+
+/// A command to be noted.
+#[derive(Clone, Debug)]
+pub(super) struct NewCommand {
+    command_id: CommandId,
+    user_name: String,
+    request_hash: Vec<u8>,
+    kind: CommandKind,
+}
+
+#[derive(QueryableByName)]
+struct InsertedRow {
+    #[diesel(sql_type = SqlUuid)]
+    command_id: uuid::Uuid,
 }
 
 #[derive(QueryableByName)]
@@ -108,19 +125,13 @@ impl Store {
         kind: CommandKind,
         request_hash: &[u8],
     ) -> Result<Claim, Error> {
-        let inserted = self
-            .execute(
-                statement(
-                    "INSERT INTO command (command_id, user_name, request_hash, kind, status)
-                     VALUES (?, ?, ?, ?, 'PENDING') ON CONFLICT DO NOTHING",
-                )
-                .bind::<SqlUuid, _>(command_id.0)
-                .bind::<Text, _>(user_name.to_owned())
-                .bind::<Binary, _>(request_hash.to_vec())
-                .bind::<Text, _>(kind.as_str()),
-            )
-            .await?;
-        if inserted == 1 {
+        let command = NewCommand {
+            command_id,
+            user_name: user_name.to_owned(),
+            request_hash: request_hash.to_vec(),
+            kind,
+        };
+        if self.claims.ask(command).await? {
             return Ok(Claim::New);
         }
         Ok(match self.command_row(command_id).await? {
@@ -129,6 +140,42 @@ impl Store {
             }
             _ => Claim::Taken,
         })
+    }
+
+    /// Notes commands; tells of each whether its id was free. Of two with the same id the
+    /// first has it.
+    pub(super) async fn insert_commands(
+        &self,
+        mut commands: Vec<NewCommand>,
+    ) -> Result<Vec<bool>, Error> {
+        let asked: Vec<CommandId> = commands.iter().map(|it| it.command_id).collect();
+        let mut seen = HashSet::new();
+        commands.retain(|it| seen.insert(it.command_id.0));
+        // In the same order everywhere, so that two statements cannot wait for each other.
+        commands.sort_by_key(|it| it.command_id.0);
+        let (mut ids, mut users, mut hashes, mut kinds) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for command in commands {
+            ids.push(command.command_id.0);
+            users.push(command.user_name);
+            hashes.push(command.request_hash);
+            kinds.push(command.kind.as_str());
+        }
+        let inserted: Vec<InsertedRow> = self
+            .rows(
+                statement(
+                    "INSERT INTO command (command_id, user_name, request_hash, kind, status)
+                     SELECT *, 'PENDING' FROM unnest(?, ?, ?, ?)
+                     ON CONFLICT DO NOTHING RETURNING command_id",
+                )
+                .bind::<Array<SqlUuid>, _>(ids)
+                .bind::<Array<Text>, _>(users)
+                .bind::<Array<Binary>, _>(hashes)
+                .bind::<Array<Text>, _>(kinds),
+            )
+            .await?;
+        let mut free: HashSet<_> = inserted.into_iter().map(|row| row.command_id).collect();
+        Ok(asked.into_iter().map(|id| free.remove(&id.0)).collect())
     }
 
     /// Who gave a command, and when; `None` when nobody did here.

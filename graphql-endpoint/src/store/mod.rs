@@ -6,6 +6,8 @@
 
 mod statement;
 
+mod together;
+
 pub mod accounts;
 
 pub mod commands;
@@ -35,8 +37,11 @@ use topology::service::chain;
 use tracing::{info, warn};
 
 use crate::error::Error;
+use crate::identity::Viewer;
 use crate::steps::Steps;
+use commands::NewCommand;
 pub(crate) use statement::{Statement, statement};
+use together::Together;
 
 /// Connections at most; each is a PostgreSQL process.
 const CONNECTIONS_MAX: usize = 8;
@@ -56,6 +61,8 @@ pub struct Store {
     pool: Pool<AsyncPgConnection>,
     up: Arc<AtomicBool>,
     steps: Steps,
+    viewers: Together<Vec<u8>, Option<Viewer>>,
+    claims: Together<NewCommand, bool>,
 }
 
 #[derive(QueryableByName)]
@@ -105,7 +112,24 @@ impl Store {
             pool,
             up: Arc::new(AtomicBool::new(false)),
             steps,
+            viewers: Together::default(),
+            claims: Together::default(),
         }
+    }
+
+    /// Answers those who ask the same at the same time. Never ends.
+    pub async fn answer_together(&self) {
+        let (store, other) = (self.clone(), self.clone());
+        tokio::join!(
+            self.viewers.serve(move |tokens| {
+                let store = store.clone();
+                async move { store.viewers_of(tokens).await }.boxed()
+            }),
+            self.claims.serve(move |commands| {
+                let store = other.clone();
+                async move { store.insert_commands(commands).await }.boxed()
+            }),
+        );
     }
 
     /// Whether the database answered last time.

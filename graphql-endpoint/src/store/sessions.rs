@@ -1,8 +1,10 @@
 //! Sessions: opaque tokens, stored as digests, revocable.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Binary, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, Binary, Nullable, Text, Timestamptz};
 
 use super::{Store, statement};
 use crate::error::Error;
@@ -10,6 +12,8 @@ use crate::identity::{Role, SessionToken, Viewer};
 
 #[derive(QueryableByName)]
 struct ViewerRow {
+    #[diesel(sql_type = Binary)]
+    token_hash: Vec<u8>,
     #[diesel(sql_type = Text)]
     user_name: String,
     #[diesel(sql_type = Text)]
@@ -34,19 +38,36 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn viewer(&self, token: &SessionToken) -> Result<Option<Viewer>, Error> {
+        self.viewers.ask(token.digest()).await
+    }
+
+    /// Who holds each of these sessions, by their digests.
+    pub(super) async fn viewers_of(
+        &self,
+        digests: Vec<Vec<u8>>,
+    ) -> Result<Vec<Option<Viewer>>, Error> {
         let asked = statement(
-            "SELECT customer.user_name, customer.role, customer.iban, customer.token_ciphertext
+            "SELECT session.token_hash, customer.user_name, customer.role, customer.iban,
+                    customer.token_ciphertext
              FROM session JOIN customer USING (user_name)
-             WHERE session.token_hash = ? AND session.expires_at > now()",
+             WHERE session.token_hash = ANY(?) AND session.expires_at > now()",
         )
-        .bind::<Binary, _>(token.digest());
-        let row: Option<ViewerRow> = self.row(asked).await?;
-        Ok(row.map(|row| Viewer {
-            user_name: row.user_name,
-            role: role_of(&row.role),
-            iban: row.iban,
-            token_ciphertext: row.token_ciphertext,
-        }))
+        .bind::<Array<Binary>, _>(digests.clone());
+        let rows: Vec<ViewerRow> = self.rows(asked).await?;
+        let viewers: HashMap<Vec<u8>, Viewer> = rows
+            .into_iter()
+            .map(|row| {
+                let viewer = Viewer {
+                    user_name: row.user_name,
+                    role: role_of(&row.role),
+                    iban: row.iban,
+                    token_ciphertext: row.token_ciphertext,
+                };
+                (row.token_hash, viewer)
+            })
+            .collect();
+        let of_each = digests.iter().map(|digest| viewers.get(digest).cloned());
+        Ok(of_each.collect())
     }
 
     /// Opens a session.

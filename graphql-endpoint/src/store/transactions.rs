@@ -48,6 +48,7 @@ impl From<ChangeRow> for Change {
             occurred_at: row.occurred_at,
             partition: row.source_partition,
             offset: row.source_offset,
+            accepted_us: None,
         }
     }
 }
