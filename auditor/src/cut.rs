@@ -29,8 +29,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A snapshot without debts is tried for so long; under load there is always one.
 const QUIET_WANTED: Duration = Duration::from_secs(2);
 
-const HANDLER: &str = "command_handler";
-const GATEWAY: &str = "graphql_endpoint";
+pub(crate) const HANDLER: &str = "command_handler";
+pub(crate) const GATEWAY: &str = "graphql_endpoint";
 const HANDLER_OFFSETS: &str = "select topic, partition, next_offset from consumer_offset";
 const GATEWAY_OFFSETS: &str = "select topic, partition, next_offset from projection_offset";
 
@@ -64,7 +64,8 @@ pub(crate) struct Stand {
     gateway: Offsets,
 }
 
-fn blocking<T: Send + 'static>(
+/// Asks on a thread of its own.
+pub(crate) fn blocking<T: Send + 'static>(
     kafka: &Kafka,
     ask: impl FnOnce(&Kafka) -> Result<T, CannotCheck> + Send + 'static,
 ) -> impl Future<Output = Result<T, CannotCheck>> {

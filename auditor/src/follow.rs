@@ -1,9 +1,9 @@
-//! Round after round while the bank runs, and what came of them for pages and programs.
+//! Audit after audit while the bank runs, and what came of them for pages and programs.
 //!
-//! `/status` is the last report with its age, `/metrics` the same as numbers. Each round
+//! `/status` is the last report with its age, `/metrics` the same as numbers. Each audit
 //! judges everything there is, from the first record on, since what was right an hour ago
-//! may have been changed since; so that this costs a known share of the machine, the pause
-//! behind a round is at least [`PAUSES`] times as long as the round was.
+//! may have been changed since. So that this costs a known share of the machine, `turns`
+//! says when the next one is due, by a `look` at how far everything is.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -11,21 +11,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::State as Shared;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use tokio_util::sync::CancellationToken;
+use topology::metrics;
 use topology::operations::{self, Readiness};
 use topology::service::chain;
 use tracing::{error, info, warn};
 
+use crate::look::Look;
+use crate::turns::{Turn, Turns};
 use crate::{Options, Report, Sources, State, Verdict, audit};
 
-/// The share of the time spent on auditing is at most one in this number and one.
-const PAUSES: u32 = 9;
-/// Condition of readiness.
-const FIRST_AUDIT: &str = "first_audit";
+/// Condition of readiness: topics and databases were seen. The first audit of a large bank
+/// takes its time, and /status tells meanwhile that nothing is known.
+const SOURCES: &str = "topics_and_databases";
+/// The system counts processor time in hundredths of a second, whatever its timer does.
+const TICK: Duration = Duration::from_millis(10);
+/// Of `/proc/self/stat`, behind the name: time in user and in system mode.
+const CPU_FIELDS: [usize; 2] = [11, 12];
 
 /// How to follow.
 #[derive(Clone, Debug)]
@@ -34,7 +38,7 @@ pub struct Wish {
     pub sources: Sources,
     /// How it is looked at.
     pub options: Options,
-    /// At least this long between two rounds.
+    /// This long between two looks, and at least between two audits.
     pub every: Duration,
     /// Where /status, /metrics, /livez and /readyz answer.
     pub address: SocketAddr,
@@ -46,7 +50,10 @@ struct Known {
     report: Option<Report>,
     /// Why the last round could not be done, if it could not.
     trouble: Option<String>,
+    /// When that was seen last: by an audit, or since nothing has happened behind one.
     at: Option<Instant>,
+    /// When the last audit ended.
+    audited_at: Option<Instant>,
     rounds: u64,
     rounds_by_verdict: [u64; 3],
 }
@@ -69,6 +76,10 @@ impl Known {
     fn age_seconds(&self) -> Option<u64> {
         self.at.map(|at| at.elapsed().as_secs())
     }
+
+    fn audit_age_seconds(&self) -> Option<u64> {
+        self.audited_at.map(|at| at.elapsed().as_secs())
+    }
 }
 
 /// Audits until told to stop; `on_change` sees the first report and each that has another
@@ -82,31 +93,72 @@ pub async fn follow(
     on_change: &(dyn Fn(&Report) + Sync),
 ) -> std::io::Result<()> {
     let board = Board::default();
-    let readiness = Readiness::waiting_for(&[FIRST_AUDIT]);
+    let readiness = Readiness::waiting_for(&[SOURCES]);
     let own = Router::new()
         .route("/status", get(status))
-        .route("/metrics", get(metrics))
         .with_state(Arc::clone(&board));
+    let told = Arc::clone(&board);
+    metrics::written_by("auditor", move |text| {
+        text.push_str(&exposition(&known(&told)));
+    });
     let serving = operations::serve(wish.address, readiness.clone(), own, stop.clone());
     let rounds = async {
-        loop {
-            let started = Instant::now();
-            let round = audit(&wish.sources, &wish.options, &|_| {});
-            let outcome = tokio::select! {
-                () = stop.cancelled() => return,
-                outcome = round => outcome,
-            };
-            note(&board, outcome, on_change);
-            readiness.holds(FIRST_AUDIT);
-            let pause = wish.every.max(started.elapsed().saturating_mul(PAUSES));
+        let mut turns = Turns::default();
+        while !stop.is_cancelled() {
+            let round = round(&wish, &mut turns, &board, &readiness, on_change);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+                () = round => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wish.every) => {}
             }
         }
     };
     let (served, ()) = tokio::join!(serving, rounds);
     served
+}
+
+/// Looks, and audits if it is time to.
+async fn round(
+    wish: &Wish,
+    turns: &mut Turns<Look>,
+    board: &Board,
+    readiness: &Readiness,
+    on_change: &(dyn Fn(&Report) + Sync),
+) {
+    // Why nothing can be seen, an audit says better.
+    let look = Look::take(&wish.sources).await.ok();
+    if look.is_some() {
+        readiness.holds(SOURCES);
+    }
+    match turns.next(look.as_ref(), Instant::now()) {
+        Turn::Wait => {}
+        Turn::StillHolds => known(board).at = Some(Instant::now()),
+        Turn::Audit => {
+            let (started, before) = (Instant::now(), processor_time());
+            let outcome = audit(&wish.sources, &wish.options, &|_| {}).await;
+            let spent = processor_time().zip(before);
+            // Where the system does not tell, as if it had taken a core all the time.
+            let cost = spent.map_or(started.elapsed(), |(now, before)| {
+                now.saturating_sub(before)
+            });
+            note(board, outcome, on_change);
+            let verdict = known(board).verdict();
+            turns.audited(look, verdict, cost, Instant::now());
+        }
+    }
+}
+
+/// What this process has taken of the processors so far.
+fn processor_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name before it stands in parentheses and may hold anything.
+    let (_, behind) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = behind.split_whitespace().collect();
+    let ticks = CPU_FIELDS.map(|field| fields.get(field)?.parse::<u32>().ok());
+    Some(TICK.saturating_mul(ticks[0]?.saturating_add(ticks[1]?)))
 }
 
 fn note(
@@ -117,6 +169,7 @@ fn note(
     let mut known = known(board);
     let before = known.verdict();
     known.at = Some(Instant::now());
+    known.audited_at = known.at;
     known.rounds += 1;
     match outcome {
         Ok(report) => {
@@ -155,15 +208,11 @@ async fn status(Shared(board): Shared<Board>) -> Json<serde_json::Value> {
     Json(serde_json::json!({
         "verdict": known.verdict(),
         "age_seconds": known.age_seconds(),
+        "audit_age_seconds": known.audit_age_seconds(),
         "rounds": known.rounds,
         "trouble": known.trouble,
         "report": known.report,
     }))
-}
-
-async fn metrics(Shared(board): Shared<Board>) -> impl IntoResponse {
-    let text = exposition(&known(&board));
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
 fn exposition(known: &Known) -> String {
@@ -195,14 +244,21 @@ fn exposition(known: &Known) -> String {
         help,
         &[(String::new(), code)],
     );
-    if let Some(age) = known.age_seconds() {
-        let help = "Since the last audit ended.";
-        family(
+    for (name, help, age) in [
+        (
             "bank_audit_age_seconds",
-            "gauge",
-            help,
-            &[(String::new(), age)],
-        );
+            "Since the verdict was seen to be so: by an audit, or since nothing has happened behind one.",
+            known.age_seconds(),
+        ),
+        (
+            "bank_audit_last_age_seconds",
+            "Since the last audit ended.",
+            known.audit_age_seconds(),
+        ),
+    ] {
+        if let Some(age) = age {
+            family(name, "gauge", help, &[(String::new(), age)]);
+        }
     }
     if let Some(report) = &known.report {
         let of = |value: fn(&crate::Finding) -> u64| -> Vec<(String, u64)> {
@@ -234,6 +290,15 @@ fn exposition(known: &Known) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn given_work_when_done_then_the_processor_time_grows() {
+        let before = processor_time().unwrap();
+        let mut number = 1_u64;
+        while processor_time().unwrap() < before + 3 * TICK {
+            number = std::hint::black_box(number.wrapping_mul(3));
+        }
+    }
 
     #[test]
     fn given_a_bank_that_held_when_nobody_can_look_any_more_then_it_is_not_green() {

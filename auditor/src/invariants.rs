@@ -267,13 +267,20 @@ const PREFACE: &str = "\
 What must be so in the Bank at any moment, and by which question the auditor judges it.
 This page is written by `target/release/auditor --list`; a test compares it with the code.
 
-`cargo bank audit` judges the bank that runs; `--json` is for programs, `--follow` goes on and serves `/status` and `/metrics`.
+`cargo bank audit` judges the bank that runs; `--json` is for programs, `--follow` goes on and serves `/status` and `/metrics`, as the auditor does that `cargo bank up` starts.
 It ends with 0 when everything holds, 1 when something is violated, 2 when something could not be checked, which is never shown as holding.
 
 Nothing is stopped for an audit.
 The handler's offsets move in the transaction that does what the records before them ask for, so a snapshot of its books names the exact end of the commands it has dealt with; what it has sent is bounded by the ends of the topics before and after the snapshot, and by the debts noted in it.
 The same holds of the read model.
 The identity of a change is (IBAN, version).
+
+One that follows looks every ten seconds how far everything is: the ends of the topics, the offsets, debts and counted changes of rows in both databases.
+When nothing has happened since an audit that held, that still holds; else everything is audited again, from the first record on, as often as one twentieth of a core allows.
+What a look cannot see (a file changed behind the back of PostgreSQL) is seen by an audit every ten minutes, or by one per cent of a core.
+
+An audit sorts on disk, about one KiB for each command: its memory does not grow with the bank.
+Of 2,500,000 transfers (10,004,001 records, 12,506,006 rows) it took 42 s of processor time and 156 MiB at most (147 MiB of them its own), on two cores on which builds ran at the same time; a million transfers take 22 s on an idle machine.
 
 The auditor shares no reading of records, IBANs or money with the services: its Avro reader, its IBAN check, its hash of keys and its SQL are its own, and the rules are judged again by `reference-model/`.
 `auditor/tests/corruptions/` makes one thing wrong in a copy of a healthy bank, again and again, and each is found by the invariant it belongs to.

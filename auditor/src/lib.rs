@@ -10,7 +10,7 @@
 //! `reading`, `rows` and `clients` turn records, rows and what clients saw into `facts`;
 //! `spill` sorts these in little memory; `letters`, `by_command` and `by_account` judge
 //! them, and `replay` asks the reference model. Tools: `avro`, `records`, `registry`, `kafka`, `database`, `iban`, [`history`]. [`program`] prints, [`follow`]
-//! goes on and tells.
+//! goes on and tells; `look` and `turns` say when it audits again.
 
 mod audit;
 mod avro;
@@ -28,6 +28,7 @@ mod iban;
 pub mod invariants;
 mod kafka;
 mod letters;
+mod look;
 pub mod program;
 mod reading;
 mod records;
@@ -37,6 +38,7 @@ pub mod report;
 mod rows;
 mod spill;
 mod tally;
+mod turns;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -12,8 +12,8 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use topology::service::chain;
-use topology::{config, shutdown, telemetry};
-use tracing::error;
+use topology::{config, health, metrics, shutdown, telemetry};
+use tracing::{error, warn};
 
 use crate::config::Config;
 use crate::invariants::document;
@@ -23,6 +23,8 @@ use crate::{Progress, Report, Verdict, audit, follow};
 const TOLD_EACH: Duration = Duration::from_secs(5);
 /// Two for the records, one for the rows.
 const THREADS: usize = 3;
+/// Of one that follows.
+const NICENESS: i32 = 10;
 
 /// Reads the configuration and does what it asks; the exit code is the verdict.
 #[must_use]
@@ -31,7 +33,11 @@ pub fn main() -> ExitCode {
         print!("{}", document());
         return ExitCode::SUCCESS;
     }
+    if let Some(code) = health::asked_for() {
+        return code;
+    }
     let config: Config = config::parse();
+    metrics::introduce("auditor", env!("CARGO_PKG_VERSION"));
     telemetry::start(&config.common.log, config.common.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -55,6 +61,10 @@ pub fn main() -> ExitCode {
 }
 
 async fn run_follow(config: &Config) -> ExitCode {
+    // It looks on: those who work go first.
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        warn!(%error, "goes on with the priority of everybody");
+    }
     let stop = match shutdown::on_signal() {
         Ok(stop) => stop,
         Err(error) => {

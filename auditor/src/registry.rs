@@ -133,7 +133,11 @@ impl Registry {
         if let Some(path) = memory {
             let text = serde_json::to_vec_pretty(&remembered)
                 .map_err(|source| file("write", path, source.into()))?;
-            std::fs::write(path, text).map_err(|source| file("write", path, source))?;
+            // All of it or nothing: another audit may read it meanwhile.
+            let beside = path.with_extension(format!("new-{}", std::process::id()));
+            std::fs::write(&beside, text)
+                .and_then(|()| std::fs::rename(&beside, path))
+                .map_err(|source| file("write", path, source))?;
         }
         Ok(())
     }

@@ -99,8 +99,14 @@ pub(crate) async fn given_a_healthy_bank_when_followed_then_status_and_metrics_t
 ) {
     let address = testing::free_address();
     let stop = CancellationToken::new();
+    let books = bank
+        .copy_database(&bank.books_template, "followed_books")
+        .await;
     let wish = follow::Wish {
-        sources: bank.sources(),
+        sources: Sources {
+            handler_database_url: bank.administrator_url(&books),
+            ..bank.sources()
+        },
         options: bank.options("followed"),
         every: Duration::from_secs(1),
         address: address.parse().unwrap(),
@@ -113,20 +119,32 @@ pub(crate) async fn given_a_healthy_bank_when_followed_then_status_and_metrics_t
         let answer = reqwest::get(format!("http://{address}/{path}")).await?;
         answer.text().await
     };
-    let status = tokio::time::timeout(PATIENCE, async {
-        loop {
-            if let Ok(text) = ask("status").await {
-                let status: serde_json::Value = serde_json::from_str(&text).unwrap();
-                if status["rounds"].as_u64().unwrap() > 0 {
-                    return status;
+    let until = async |wanted: &dyn Fn(&serde_json::Value) -> bool| {
+        let waiting = async {
+            loop {
+                if let Ok(text) = ask("status").await {
+                    let status: serde_json::Value = serde_json::from_str(&text).unwrap();
+                    if wanted(&status) {
+                        return status;
+                    }
+                    // Before the first audit nobody knows.
+                    let is_known = status["rounds"].as_u64().unwrap() > 0;
+                    assert!(is_known || status["verdict"] == "unchecked", "{status}");
                 }
-                // Before the first round nobody knows.
-                assert_eq!(status["verdict"], "unchecked");
+                tokio::time::sleep(PAUSE).await;
             }
-            tokio::time::sleep(PAUSE).await;
-        }
-    });
-    let status = status.await.unwrap();
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap()
+    };
+    let status = until(&|status| status["rounds"].as_u64().unwrap() > 0).await;
+    assert_eq!(status["verdict"], "holds", "{status:#}");
+
+    // Nothing happens, once the database has counted what happened before: it still holds, without an audit.
+    let status = until(&|status| {
+        let seconds = |name: &str| status[name].as_u64().unwrap();
+        seconds("audit_age_seconds") >= 4 && seconds("age_seconds") <= 1
+    })
+    .await;
     assert_eq!(status["verdict"], "holds", "{status:#}");
     let metrics = ask("metrics").await.unwrap();
     for line in [
@@ -136,6 +154,12 @@ pub(crate) async fn given_a_healthy_bank_when_followed_then_status_and_metrics_t
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
+
+    let statement = "insert into emission_debt (owner, command_ids) values (1, '{}')";
+    bank.administrate(&books, statement).await;
+    let status = until(&|status| status["verdict"] == "violated").await;
+    assert!(status["rounds"].as_u64().unwrap() > 1, "{status:#}");
     stop.cancel();
     following.await.unwrap().unwrap();
+    bank.drop_database(&books).await;
 }
