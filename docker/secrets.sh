@@ -38,7 +38,7 @@ give() {
 }
 
 for name in handler.key token.key company.token bank_admin.password command_handler.password \
-    graphql_endpoint.password registry.password auditor.password; do
+    graphql_endpoint.password registry.password auditor.password monitor.password; do
     make_secret "$name"
 done
 # The registry reads settings from a file of this form; the number lets it win over the program's own.
@@ -46,12 +46,13 @@ printf 'config_ordinal=350\napicurio.datasource.password=%s\n' "$(cat "$original
     >"$originals/registry.properties"
 
 give 999 postgres bank_admin.password command_handler.password graphql_endpoint.password registry.password \
-    auditor.password
+    auditor.password monitor.password
 give 10001 synchronizer command_handler.password graphql_endpoint.password
 give 10002 command-handler command_handler.password handler.key company.token
 give 10003 graphql-endpoint graphql_endpoint.password token.key
 give 10004 command-generator company.token
 give 10006 auditor auditor.password
 give 10007 registry registry.properties
+give 10008 monitor monitor.password
 # To be passed, not to be listed.
 chmod 0711 /secrets

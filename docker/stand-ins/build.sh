@@ -5,6 +5,7 @@
 # files uses them.
 #
 #   docker/stand-ins/build.sh [NAME...]        all, or some of: postgres kafka registry rust haproxy
+#                                              prometheus postgres-exporter
 #
 # Needs a Docker engine, debootstrap, Maven and the Rust toolchain of rust-toolchain.toml; runs as root on Debian.
 set -euo pipefail
@@ -55,13 +56,17 @@ jars() {
     built_already "$java" || build "$java" java
 }
 
-for name in "${@:-postgres kafka registry rust haproxy}"; do
+for name in "${@:-postgres kafka registry rust haproxy prometheus postgres-exporter}"; do
     # shellcheck disable=SC2086 # the default is several words
     set -- $name
     for one in "$@"; do
         case $one in
         postgres) build postgres:18.4 postgres ;;
         haproxy) build haproxy:3.2.4 haproxy ;;
+        prometheus) build prom/prometheus:v3.13.1 prometheus ;;
+        postgres-exporter)
+            build quay.io/prometheuscommunity/postgres-exporter:v0.17.1 postgres-exporter
+            ;;
         kafka)
             jars
             rm -rf "$work/kafka" && cp -R kafka "$work/kafka" && cp -R "$work/jars/kafka" "$work/kafka/libs"
