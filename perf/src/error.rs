@@ -35,6 +35,18 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The gateway could not be reached, or did not speak as it should.
+    #[error("could not {action}")]
+    Http {
+        /// What was tried.
+        action: &'static str,
+        /// The cause.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The auditor could not do its work.
+    #[error("the auditor could not check the bank")]
+    Audit(#[from] auditor::CannotCheck),
     /// Something that must happen did not.
     #[error("not within {:.0} s: {what}", patience.as_secs_f64())]
     TooLate {
@@ -72,6 +84,10 @@ impl Error {
             path,
             source,
         }
+    }
+
+    pub(crate) fn http(action: &'static str) -> impl FnOnce(reqwest::Error) -> Error {
+        move |source| Error::Http { action, source }
     }
 
     pub(crate) fn postgres(action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Error {

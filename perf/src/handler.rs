@@ -558,7 +558,7 @@ fn noisy(quiet: &Noise, before: &Floors, after: &Floors, drains: &[Drain]) -> Ve
     reasons
 }
 
-fn kafka_settings(site: &Site) -> Vec<String> {
+pub(crate) fn kafka_settings(site: &Site) -> Vec<String> {
     let path = site.layout.kafka().join("server.properties");
     let text = std::fs::read_to_string(path).unwrap_or_default();
     // Where the data lies says nothing but how somebody's disk is laid out.

@@ -78,6 +78,12 @@ impl Latencies {
         float(self.0.value_at_percentile(percentile)) / 1_000.0
     }
 
+    /// The mean, in milliseconds.
+    #[must_use]
+    pub fn mean_ms(&self) -> f64 {
+        self.0.mean() / 1_000.0
+    }
+
     /// The percentiles people ask for, and the whole distribution.
     #[must_use]
     pub fn summary(&self) -> LatencySummary {

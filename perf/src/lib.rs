@@ -17,6 +17,7 @@
 )]
 
 pub mod article;
+pub mod bank;
 pub mod board;
 pub mod clock;
 pub mod commands;

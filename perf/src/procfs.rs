@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::numbers::{float, ratio};
 
@@ -66,7 +66,7 @@ fn parent_in(stat: &str) -> Option<u32> {
     fields.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn numbers_in(folder: &str) -> Vec<u32> {
+pub(crate) fn numbers_in(folder: &str) -> Vec<u32> {
     fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -89,7 +89,7 @@ pub fn memory_kib() -> u64 {
     field(&text, "MemTotal:").unwrap_or(0)
 }
 
-fn field(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
 }
@@ -124,7 +124,7 @@ impl Machine {
 }
 
 /// How much else went on while something was measured.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Noise {
     /// CPU of everybody else, in per cent of the machine.
     pub foreign_cpu_percent: f64,

@@ -16,9 +16,9 @@ use crate::procfs::{self, Noise, NoiseWatch};
 use crate::workload::{self, Workload};
 
 /// Beyond the length of a step, for what is still on its way.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A command that waited less is one in a bank that is itself again.
-const CAUGHT_UP_NS: u64 = 100_000_000;
+pub(crate) const CAUGHT_UP_NS: u64 = 100_000_000;
 
 /// What a step is to be.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,33 @@
+//! The whole bank, as its customers see it: they pay through the gateway and follow their
+//! accounts, at times that were fixed before, and wait for nobody.
+//!
+//! Reading order: [`run`] (from the first account to the verdict), [`step`] (one load held
+//! for a while), [`schedule`] and [`search`] (which loads), [`fleet`] with [`frames`],
+//! [`customers`] and [`wall`] (who sends and what is seen), [`browser`], [`witness`] and
+//! [`stages`] (where the time goes), [`resources`] and [`loopback`] (what is taken, and what
+//! the machine itself takes), [`judgement`] (whether all of it was right); [`experiment`]
+//! (the article's); [`results`], [`figures`], [`targets`], [`compare`], [`report`] with [`svg`], and [`published`] (what is
+//! said in the end).
+
+pub mod browser;
+pub mod compare;
+pub mod customers;
+pub mod experiment;
+pub mod figures;
+pub mod fleet;
+pub mod frames;
+pub mod judgement;
+pub mod loopback;
+pub mod published;
+pub mod report;
+pub mod resources;
+pub mod results;
+pub mod run;
+pub mod schedule;
+pub mod search;
+pub mod stages;
+pub mod step;
+pub mod svg;
+pub mod targets;
+pub mod wall;
+pub mod witness;
