@@ -29,6 +29,7 @@ pub mod scale;
 pub mod preferences;
 pub mod statement;
 pub mod time;
+pub mod tour;
 pub mod validation;
 pub mod words;
 

@@ -1,15 +1,546 @@
-//! Results.
+//! Results: what was measured, one chart at a time, beside 2019 or another run. Which chart is in the address.
 
-use leptos::prelude::*;
+use std::sync::Arc;
 
-use crate::components::frame::name_page;
+use leptos::{prelude::*, task::spawn_local};
+use leptos_router::hooks::use_params_map;
+
+use crate::{
+    api::{
+        http,
+        status::{self, ResultsAnswer},
+    },
+    browser,
+    components::{
+        chart::{BarChart, LineChart},
+        frame::name_page,
+    },
+    figures,
+    results::{self, Against, BankDocument, Drawn, Kind, Percentile, Picture, Published, Run},
+    words,
+};
+
+/// The load at which the article and ours can be compared best.
+const READ_FIRST: f64 = 300.0;
+
+#[derive(Clone)]
+enum Phase {
+    Loading,
+    Ready,
+    Failed(String),
+}
+
+/// What is chosen on the route.
+#[derive(Clone, Copy)]
+struct Chosen {
+    runs: RwSignal<Vec<Arc<Run>>>,
+    run: RwSignal<Option<String>>,
+    against: RwSignal<Against>,
+    percentile: RwSignal<Percentile>,
+    published: StoredValue<Arc<Published>>,
+}
+
+impl Chosen {
+    /// The chosen run; the newest of the whole bank until someone chooses.
+    fn run(self) -> Option<Arc<Run>> {
+        let name = self.run.get();
+        self.runs.with(|runs| {
+            let named =
+                name.and_then(|name| runs.iter().find(|run| run.about.name == name).cloned());
+            named
+                .or_else(|| runs.iter().find(|run| run.bank().is_some()).cloned())
+                .or_else(|| runs.first().cloned())
+        })
+    }
+
+    fn other(self) -> Option<Arc<Run>> {
+        let Against::Run(name) = self.against.get() else {
+            return None;
+        };
+        self.runs
+            .with(|runs| runs.iter().find(|run| run.about.name == name).cloned())
+    }
+}
 
 #[component]
 pub(crate) fn Results() -> impl IntoView {
-    name_page(|| "Results".to_owned());
+    let params = use_params_map();
+    let kind =
+        Memo::new(move |_| params.with(|params| Kind::from_id(params.get("chart").as_deref())));
+    name_page(move || match kind.get() {
+        Some(kind) => format!("{} - Results", kind.title()),
+        None => "Results".to_owned(),
+    });
+    let chosen = Chosen {
+        runs: RwSignal::new(Vec::new()),
+        run: RwSignal::new(None),
+        against: RwSignal::new(Against::Published),
+        percentile: RwSignal::new(Percentile::default()),
+        published: StoredValue::new(Arc::new(results::published())),
+    };
+    let phase = RwSignal::new(Phase::Loading);
+    let load = move || {
+        phase.set(Phase::Loading);
+        spawn_local(async move {
+            match http::send::<ResultsAnswer>(&status::results()).await {
+                Ok(ResultsAnswer { results }) => {
+                    let runs = results.into_iter().map(|about| Arc::new(Run::read(about)));
+                    chosen.runs.try_set(runs.collect());
+                    phase.try_set(Phase::Ready);
+                }
+                Err(error) => {
+                    phase.try_set(Phase::Failed(words::load_failure(&error)));
+                }
+            }
+        });
+    };
+    load();
+    let trouble = move || {
+        match phase.get() {
+        Phase::Loading => Some(view! { <p class="hint">"Loading our runs."</p> }.into_any()),
+        Phase::Ready => chosen.runs.with(Vec::is_empty).then(|| {
+            view! { <p class="empty">"No run yet. Start one with " <code>"cargo bank perf"</code> "."</p> }.into_any()
+        }),
+        Phase::Failed(words) => Some(
+            view! {
+                <p class="failure">{words} " Our own runs are not shown."</p>
+                <button type="button" on:click=move |_| load()>"Try again"</button>
+            }
+            .into_any(),
+        ),
+    }
+    };
+    let chart = move || {
+        match kind.get() {
+        None => view! { <p class="empty">"There is no such chart. " <a href="/results">"Latency by load"</a></p> }.into_any(),
+        Some(Kind::Targets) => view! { <Targets chosen=chosen/> }.into_any(),
+        Some(Kind::Machine) => view! { <Machine chosen=chosen/> }.into_any(),
+        Some(kind) => view! { <ChartOf kind=kind chosen=chosen/> }.into_any(),
+    }
+    };
     view! {
-        <div class="route">
+        <div class="route results">
             <h1 tabindex="-1">"Results"</h1>
+            <Choice chosen=chosen/>
+            {trouble}
+            <div class="results-body">
+                <ChartList kind=kind/>
+                <div class="chart-of">{chart}</div>
+            </div>
+            <Comparison chosen=chosen/>
         </div>
+    }
+}
+
+/// Which run, and beside what.
+#[component]
+fn Choice(chosen: Chosen) -> impl IntoView {
+    let name_of = |run: &Run| {
+        let at = browser::local_time(&run.about.measured_at).in_full();
+        let subject = match (run.bank(), run.handler()) {
+            (Some(bank), _) => format!("whole bank, {}", bank.kind),
+            (_, Some(_)) => "the handler alone".to_owned(),
+            _ => run.about.name.clone(),
+        };
+        format!("{at}, {subject}")
+    };
+    let shown = Memo::new(move |_| chosen.run().map(|run| run.about.name.clone()));
+    let options = move || {
+        let option = |run: &Arc<Run>| {
+            let name = run.about.name.clone();
+            let is_chosen = {
+                let name = name.clone();
+                move || shown.with(|shown| shown.as_ref() == Some(&name))
+            };
+            view! { <option value=name selected=is_chosen>{name_of(run)}</option> }
+        };
+        chosen
+            .runs
+            .with(|runs| runs.iter().map(option).collect_view())
+    };
+    let others = move || {
+        let option = |run: &Arc<Run>| {
+            let name = run.about.name.clone();
+            view! { <option value=name.clone()>{name_of(run)}</option> }
+        };
+        let comparable = |run: &&Arc<Run>| {
+            run.bank().is_some() && shown.with(|shown| shown.as_ref() != Some(&run.about.name))
+        };
+        chosen
+            .runs
+            .with(|runs| runs.iter().filter(comparable).map(option).collect_view())
+    };
+    let choose = move |event| chosen.run.set(Some(event_target_value(&event)));
+    let compare = move |event| {
+        chosen
+            .against
+            .set(match event_target_value(&event).as_str() {
+                "2019" => Against::Published,
+                "nothing" => Against::Nothing,
+                name => Against::Run(name.to_owned()),
+            });
+    };
+    let about = move || {
+        chosen.run().map(|run| {
+            let verdict = run.about.verdict.clone();
+            let noisy = run.about.noisy.then_some(", noisy");
+            let commit =
+                (!run.about.commit.is_empty()).then(|| format!(", commit {}", run.about.commit));
+            view! {
+                <p class="hint run-about">
+                    {run.about.machine.clone()} {commit} {noisy}
+                    {(!verdict.is_empty()).then(|| format!(", auditor: {verdict}"))}
+                </p>
+            }
+        })
+    };
+    let has_runs = move || chosen.runs.with(|runs| !runs.is_empty());
+    view! {
+        <div class="results-choice">
+            <Show when=has_runs>
+                <div class="field">
+                    <label for="results-run">"Run"</label>
+                    <select id="results-run" on:change=choose>{options}</select>
+                </div>
+            </Show>
+            <div class="field">
+                <label for="results-against">"Against"</label>
+                <select id="results-against" on:change=compare>
+                    <option value="2019">"2019, the article, 9 CPUs"</option>
+                    {others}
+                    <option value="nothing">"nothing"</option>
+                </select>
+            </div>
+            {about}
+        </div>
+    }
+}
+
+/// At the left on a large screen, a list to unfold on a small one.
+#[component]
+fn ChartList(kind: Memo<Option<Kind>>) -> impl IntoView {
+    let link = move |entry: Kind| {
+        let here = move || (kind.get() == Some(entry)).then_some("page");
+        view! { <li><a href=format!("/results/{}", entry.id()) aria-current=here>{entry.title()}</a></li> }
+    };
+    let shown = move || kind.get().map_or("Charts", Kind::title);
+    view! {
+        <nav class="chart-list" aria-label="Charts">
+            <ul class="wide-list">{Kind::ALL.map(link)}</ul>
+            <details class="narrow-list">
+                <summary>"Chart: " {shown}</summary>
+                <ul>{Kind::ALL.map(link)}</ul>
+            </details>
+        </nav>
+    }
+}
+
+#[component]
+fn ChartOf(kind: Kind, chosen: Chosen) -> impl IntoView {
+    let drawn = Memo::new(move |_| {
+        let run = chosen.run();
+        let is_against_2019 = chosen.against.get() == Against::Published;
+        let published = chosen.published.get_value();
+        let published = is_against_2019.then_some(&*published);
+        results::draw(kind, run.as_deref(), published, chosen.percentile.get())
+    });
+    let finding = Signal::derive(move || drawn.with(|drawn| drawn.finding.clone()));
+    let has_percentiles = matches!(kind, Kind::Latency | Kind::Handler);
+    let percentile = move |entry: Percentile| {
+        let is_chosen = move || chosen.percentile.get() == entry;
+        view! {
+            <label class="check">
+                <input type="radio" name="percentile" prop:checked=is_chosen on:change=move |_| chosen.percentile.set(entry)/>
+                {entry.name()}
+            </label>
+        }
+    };
+    let lines = Signal::derive(move || {
+        drawn.with(|drawn| {
+            drawn.pictures.iter().find_map(|picture| match picture {
+                Picture::Lines(chart) => Some(chart.clone()),
+                Picture::Bars(_) => None,
+            })
+        })
+    });
+    let bars = move || {
+        drawn.with(|drawn| {
+            let bars = drawn.pictures.iter().filter_map(|picture| match picture {
+                Picture::Bars(bars) => Some(bars.clone()),
+                Picture::Lines(_) => None,
+            });
+            let draw = |(place, bars)| view! { <BarChart bars=bars name=format!("{}-{place}", kind.id())/> };
+            bars.enumerate().map(draw).collect_view()
+        })
+    };
+    let has_lines = Memo::new(move |_| lines.with(Option::is_some));
+    let differs = move || {
+        drawn.with(|Drawn { differs, .. }| {
+            (!differs.is_empty()).then(|| {
+                let lines = differs.iter().map(|line| view! { <p>{line.clone()}</p> }).collect_view();
+                view! { <aside class="differs" aria-labelledby="differs-heading"><h3 id="differs-heading">"What differs"</h3>{lines}</aside> }
+            })
+        })
+    };
+    view! {
+        <section aria-labelledby="chart-heading">
+            <div class="section-head">
+                <h2 id="chart-heading" tabindex="-1" data-heading="true">{kind.title()}</h2>
+                {has_percentiles.then(|| view! {
+                    <fieldset class="percentiles"><legend class="unseen">"Percentile"</legend>{Percentile::ALL.map(percentile)}</fieldset>
+                })}
+            </div>
+            <Show when=move || !has_lines.get()><p class="finding">{move || finding.get()}</p></Show>
+            <div class="bar-charts">{bars}</div>
+            <Show when=move || has_lines.get()>
+                <LineChart chart=lines name=kind.id() caption=finding begin_at=READ_FIRST empty="Nothing measured to draw."/>
+            </Show>
+            {differs}
+        </section>
+    }
+}
+
+/// Every figure in one table: beside 2019, or beside another run.
+#[component]
+fn Comparison(chosen: Chosen) -> impl IntoView {
+    let table = move || {
+        let run = chosen.run();
+        let bank = run.as_deref().and_then(Run::bank);
+        match chosen.against.get() {
+            Against::Published => {
+                view! { <Published2019 bank=bank.cloned() published=chosen.published.get_value()/> }
+                    .into_any()
+            }
+            Against::Run(_) => {
+                let other = chosen.other();
+                match bank {
+                    Some(bank) => view! { <TwoRuns this=bank.clone() other=other.as_deref().and_then(Run::bank).cloned()/> }.into_any(),
+                    None => view! { <p class="empty">"Only runs of the whole bank are compared."</p> }.into_any(),
+                }
+            }
+            Against::Nothing => match bank {
+                Some(bank) => view! { <TwoRuns this=bank.clone() other=None/> }.into_any(),
+                None => ().into_any(),
+            },
+        }
+    };
+    view! { <section class="comparison" aria-labelledby="comparison-heading"><h2 id="comparison-heading">"Figures"</h2>{table}</section> }
+}
+
+#[component]
+fn Published2019(bank: Option<BankDocument>, published: Arc<Published>) -> impl IntoView {
+    let rows = results::against_published(bank.as_ref(), &published);
+    let rows = rows.into_iter().map(|row| {
+        let ours = row.ours.unwrap_or_else(|| "not measured".to_owned());
+        view! {
+            <tr>
+                <th scope="row">{row.what}</th>
+                <td class="figure ours" data-label="the Bank">{ours}</td>
+                <td class="figure" data-label="2019 best">{row.best}</td>
+                <td class="figure" data-label="2019 range">{row.range}</td>
+                <td class="figure" data-label="Factor">{row.factor.unwrap_or_else(|| "–".to_owned())}</td>
+            </tr>
+        }
+    });
+    let (article, data) = (
+        published.source.article.clone(),
+        published.source.data.clone(),
+    );
+    view! {
+        <table class="plain compared">
+            <caption class="unseen">"The Bank beside the article of 2019"</caption>
+            <thead>
+                <tr>
+                    <th scope="col">"Figure"</th>
+                    <th scope="col" class="figure">"the Bank"</th>
+                    <th scope="col" class="figure">"2019 best"</th>
+                    <th scope="col" class="figure">"2019 range"</th>
+                    <th scope="col" class="figure">"Factor"</th>
+                </tr>
+            </thead>
+            <tbody>{rows.collect_view()}</tbody>
+        </table>
+        <p class="hint">"2019: " <a href=article rel="noreferrer">{published.title.clone()}</a> "; " {data} "."</p>
+    }
+}
+
+#[component]
+fn TwoRuns(this: BankDocument, other: Option<BankDocument>) -> impl IntoView {
+    let rows = results::against_run(&this, other.as_ref());
+    let has_other = other.is_some();
+    let rows = rows.into_iter().map(|row| {
+        let verdict = match row.is_better {
+            Some(true) => "better",
+            Some(false) => "worse",
+            None => "within the spread",
+        };
+        let beside = has_other.then(|| {
+            let known = row.other.is_some();
+            view! {
+                <td class="figure" data-label="Other run">{row.other.unwrap_or_else(|| "not measured".to_owned())}</td>
+                <td class="figure" data-label="Factor">{row.factor.unwrap_or_else(|| "–".to_owned())}</td>
+                <td data-label="Judged">{known.then_some(verdict)}</td>
+            }
+        });
+        view! { <tr><th scope="row">{row.what}</th><td class="figure ours" data-label="This run">{row.this}</td>{beside}</tr> }
+    });
+    view! {
+        <table class="plain compared">
+            <caption class="unseen">"Figures of this run"</caption>
+            <thead>
+                <tr>
+                    <th scope="col">"Figure"</th>
+                    <th scope="col" class="figure">"This run"</th>
+                    {has_other.then(|| view! {
+                        <th scope="col" class="figure">"Other run"</th>
+                        <th scope="col" class="figure">"Factor"</th>
+                        <th scope="col">"Judged"</th>
+                    })}
+                </tr>
+            </thead>
+            <tbody>{rows.collect_view()}</tbody>
+        </table>
+    }
+}
+
+/// What was wanted and what was found.
+#[component]
+fn Targets(chosen: Chosen) -> impl IntoView {
+    let rows = move || {
+        let run = chosen.run()?;
+        let row = |id: String, what: String, wanted: String, found: String, state: &'static str| {
+            view! {
+                <tr data-state=state>
+                    <th scope="row"><span class="serial">{id}</span> " " {what}</th>
+                    <td class="figure" data-label="Wanted">{wanted}</td>
+                    <td class="figure" data-label="Found">{found}</td>
+                    <td data-label="">{state}</td>
+                </tr>
+            }
+        };
+        let of_bank = run.bank().map(|bank| {
+            let targets = bank.targets.iter().cloned().map(|target| {
+                let state = match target.state.as_str() {
+                    "reached" => "reached",
+                    "not_reached" => "not reached",
+                    _ => "not measured",
+                };
+                row(target.id, target.what, target.wanted, target.found, state)
+            });
+            targets.collect_view()
+        });
+        let of_handler = run.handler().map(|handler| {
+            let targets = handler.verdict.iter().cloned().map(|target| {
+                let state = if target.reached {
+                    "reached"
+                } else {
+                    "not reached"
+                };
+                row(
+                    String::new(),
+                    target.what,
+                    target.target,
+                    target.figure,
+                    state,
+                )
+            });
+            targets.collect_view()
+        });
+        Some((of_bank, of_handler))
+    };
+    view! {
+        <section aria-labelledby="chart-heading">
+            <h2 id="chart-heading" tabindex="-1" data-heading="true">"Targets"</h2>
+            <table class="plain compared targets">
+                <caption class="unseen">"What was wanted of this run, and found"</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">"Target"</th>
+                        <th scope="col" class="figure">"Wanted"</th>
+                        <th scope="col" class="figure">"Found"</th>
+                        <th scope="col">"State"</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </section>
+    }
+}
+
+/// On what it was measured, how quiet that was, and the costs below which nothing can come.
+#[component]
+fn Machine(chosen: Chosen) -> impl IntoView {
+    let content = move || {
+        let run = chosen.run()?;
+        let (machine, noisy) = match (run.bank(), run.handler()) {
+            (Some(bank), _) => (bank.machine.clone(), bank.noisy.clone()),
+            (_, Some(handler)) => (handler.machine.clone(), handler.noisy.clone()),
+            _ => return None,
+        };
+        let noise = if noisy.is_empty() {
+            "The machine was quiet.".to_owned()
+        } else {
+            format!("Noisy: {}.", noisy.join("; "))
+        };
+        let bank = run.bank().cloned().unwrap_or_default();
+        let floor = |floor: &_| {
+            let results_floor: &results::Floor = floor;
+            view! {
+                <tr>
+                    <th scope="row">{results_floor.what.clone()}</th>
+                    <td class="figure" data-label="Before">{figures::milliseconds(results_floor.before_p50_ms)}</td>
+                    <td class="figure" data-label="After">{figures::milliseconds(results_floor.after_p50_ms)}</td>
+                </tr>
+            }
+        };
+        let floors = (!bank.floors.is_empty()).then(|| {
+            view! {
+                <table class="plain compared">
+                    <caption>"Floors, p50, measured bare before and after the run"</caption>
+                    <thead><tr><th scope="col">"What"</th><th scope="col" class="figure">"Before"</th><th scope="col" class="figure">"After"</th></tr></thead>
+                    <tbody>{bank.floors.iter().map(floor).collect_view()}</tbody>
+                </table>
+            }
+        });
+        let versions = bank
+            .versions
+            .iter()
+            .map(|(part, version)| format!("{part} {version}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let settings = (!bank.settings.is_empty()).then(|| {
+            let row = |(part, name, value): &(String, String, String)| {
+                view! { <tr><th scope="row">{part.clone()}</th><td><code>{name.clone()}</code></td><td><code>{value.clone()}</code></td></tr> }
+            };
+            view! {
+                <details>
+                    <summary>"Settings that were chosen"</summary>
+                    <div class="scrolls" tabindex="0" role="region" aria-label="Settings">
+                        <table class="plain"><tbody>{bank.settings.iter().map(row).collect_view()}</tbody></table>
+                    </div>
+                </details>
+            }
+        });
+        Some(view! {
+            <p>
+                {format!(
+                    "{}, {} cores, {} MiB, {}.",
+                    machine.processor,
+                    machine.cores,
+                    crate::formats::count(machine.memory_mib),
+                    machine.kernel
+                )}
+            </p>
+            <p>{noise}</p>
+            {(!versions.is_empty()).then(|| view! { <p class="hint">{versions}</p> })}
+            {floors}
+            {settings}
+        })
+    };
+    view! {
+        <section aria-labelledby="chart-heading" class="machine">
+            <h2 id="chart-heading" tabindex="-1" data-heading="true">"Machine, noise"</h2>
+            {content}
+        </section>
     }
 }

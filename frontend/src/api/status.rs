@@ -1,0 +1,503 @@
+//! What the page asks about the machine: its state each second, the last records of a topic, the way of one command,
+//! and what was measured. Texts, variables and answers, as in [`operations`](super::operations).
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::operations::{CommandId, Operation, Transaction};
+
+/// What a record of a topic is asked with, in each operation that has some.
+macro_rules! record_fields {
+    () => {
+        "topic partition offset sentAt key schemaId schemaVersion schemaName bytes \
+         headers { name value } fields { name value }"
+    };
+}
+
+/// What the state of the machine is asked with, once or each second.
+macro_rules! status_fields {
+    () => {
+        "at load { heartbeatsPerSecond } achievedPerSecond owed pushedPerSecond sockets \
+         services { name kind state waitingFor since instances residentBytes cpuPercent lag } \
+         topics { name partitions recordsPerSecond lag lastRecordAt schemaVersions } \
+         latency { from seconds count p50Ms p95Ms p99Ms } \
+         auditor { verdict cause checkedAt invariants holding records \
+         findings { invariant what checked violations state firstOffender } }"
+    };
+}
+
+/// The bank as the gateway sees it, now.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// When it was looked at; RFC 3339.
+    pub at: String,
+    /// What is wanted of the simulated public.
+    pub load: Load,
+    /// Commands the bank answers, per second: those of the simulated public and of people.
+    pub achieved_per_second: f64,
+    /// Commands whose events are not all known to be out; None where that is not known.
+    pub owed: Option<u64>,
+    /// Changes sent to open pages, per second.
+    pub pushed_per_second: f64,
+    /// Open WebSockets.
+    pub sockets: u64,
+    /// Programs, ours and those below them.
+    pub services: Vec<ServiceStatus>,
+    /// All topics of the bank.
+    pub topics: Vec<TopicStatus>,
+    /// Of the last minutes, oldest first.
+    pub latency: Vec<LatencyWindow>,
+    /// What the judge says.
+    pub auditor: AuditorStatus,
+}
+
+/// The pace of the simulated public.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Load {
+    /// Each makes one command.
+    pub heartbeats_per_second: u32,
+}
+
+/// Whose program it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ServiceKind {
+    /// One of the bank's.
+    Service,
+    /// Kafka, the registry, the database.
+    Infrastructure,
+}
+
+/// How a program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ServiceState {
+    /// It answers, and has what it needs.
+    Up,
+    /// It answers, and waits for something.
+    NotReady,
+    /// It does not answer.
+    Gone,
+    /// It was not asked, or a newer gateway has another word.
+    #[serde(other)]
+    Unknown,
+}
+
+/// One program.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceStatus {
+    /// As on the command line.
+    pub name: String,
+    /// Whose.
+    pub kind: ServiceKind,
+    /// How it is.
+    pub state: ServiceState,
+    /// What it waits for while it is not ready.
+    pub waiting_for: Vec<String>,
+    /// Since when it is so; RFC 3339.
+    pub since: Option<String>,
+    /// How many of it run.
+    pub instances: u32,
+    /// Of all instances; None where not known.
+    pub resident_bytes: Option<f64>,
+    /// Of one core, of all instances; None where not known.
+    pub cpu_percent: Option<f64>,
+    /// Records it has still to read; None where it reads none.
+    pub lag: Option<u64>,
+}
+
+/// One topic.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicStatus {
+    /// Without a prefix.
+    pub name: String,
+    /// How many.
+    pub partitions: u32,
+    /// Written to it.
+    pub records_per_second: f64,
+    /// Records its reader has still to read; None where nobody keeps a place in it.
+    pub lag: Option<u64>,
+    /// RFC 3339.
+    pub last_record_at: Option<String>,
+    /// Versions of its schemas.
+    pub schema_versions: Vec<u32>,
+}
+
+/// Time from a request to the push of its change, within some seconds.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LatencyWindow {
+    /// Its begin; RFC 3339.
+    pub from: String,
+    /// How long it is.
+    pub seconds: u32,
+    /// How many were measured.
+    pub count: u64,
+    /// Half were at most this, in milliseconds; None when none was measured.
+    pub p50_ms: Option<f64>,
+    /// 95 % were at most this.
+    pub p95_ms: Option<f64>,
+    /// 99 % were at most this.
+    pub p99_ms: Option<f64>,
+}
+
+/// What the judge says of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AuditorVerdict {
+    /// All that was checked is so.
+    Holds,
+    /// Something is not.
+    Violated,
+    /// Nobody can say; also what a newer gateway may add.
+    #[serde(other)]
+    CannotCheck,
+}
+
+/// The judge.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditorStatus {
+    /// Of all invariants together.
+    pub verdict: AuditorVerdict,
+    /// Why it cannot check, or what is wrong.
+    pub cause: Option<String>,
+    /// When it last came to a verdict; RFC 3339.
+    pub checked_at: Option<String>,
+    /// How many there are.
+    pub invariants: u32,
+    /// How many hold.
+    pub holding: u32,
+    /// Records it has read.
+    pub records: Option<f64>,
+    /// One for each invariant.
+    pub findings: Vec<AuditorFinding>,
+}
+
+/// One invariant and what was found.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditorFinding {
+    /// Its short name, such as `A2`.
+    pub invariant: String,
+    /// In words.
+    pub what: String,
+    /// How many things were looked at.
+    pub checked: f64,
+    /// How many were wrong.
+    pub violations: f64,
+    /// `holds`, `violated`, or why it was not checked.
+    pub state: String,
+    /// The first that was wrong.
+    pub first_offender: Option<String>,
+}
+
+/// A name and a text.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Field {
+    /// Of the field or header.
+    pub name: String,
+    /// As text; a secret is not shown.
+    pub value: String,
+}
+
+/// One record of a topic, decoded.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicRecord {
+    /// Without a prefix.
+    pub topic: String,
+    /// Where it stands.
+    pub partition: u32,
+    /// Where it stands.
+    pub offset: u64,
+    /// RFC 3339.
+    pub sent_at: String,
+    /// As text.
+    pub key: String,
+    /// The registry's number of its schema.
+    pub schema_id: u32,
+    /// None when the registry does not answer.
+    pub schema_version: Option<u32>,
+    /// Full name of the record.
+    pub schema_name: String,
+    /// Of the value.
+    pub bytes: u64,
+    /// In the order they were set.
+    pub headers: Vec<Field>,
+    /// In the order of the schema.
+    pub fields: Vec<Field>,
+}
+
+/// One step of a command's way, from its own stamps.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hop {
+    /// `received`, `accepted`, `polled`, `decided`, `committed`, `emitted`, `projected` or `pushed`.
+    pub name: String,
+    /// RFC 3339 with microseconds; None when there is no stamp.
+    pub started_at: Option<String>,
+    /// RFC 3339 with microseconds; None when there is no stamp.
+    pub ended_at: Option<String>,
+    /// Such as the size of its batch.
+    pub detail: Option<String>,
+}
+
+/// A command's way through the topics.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Trail {
+    /// As it was sent first.
+    pub command: Option<TopicRecord>,
+    /// None while the bank has not answered.
+    pub outcome: Option<TopicRecord>,
+    /// Of accounts one may see.
+    pub changes: Vec<TopicRecord>,
+    /// The same changes, in the read model.
+    pub transactions: Vec<Transaction>,
+    /// In the order of the way.
+    pub hops: Vec<Hop>,
+}
+
+/// What was measured once.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MeasuredResult {
+    /// Of its file.
+    pub name: String,
+    /// RFC 3339.
+    pub measured_at: String,
+    /// Which code.
+    pub commit: String,
+    /// On what.
+    pub machine: String,
+    /// Whether something else ran beside it.
+    pub noisy: bool,
+    /// Of the run, in a word or sentence.
+    pub verdict: String,
+    /// All of it, as JSON.
+    pub document: String,
+}
+
+const STATUS: &str = concat!("query Status { status { ", status_fields!(), " } }");
+const WATCH_STATUS: &str = concat!(
+    "subscription WatchStatus { status { ",
+    status_fields!(),
+    " } }"
+);
+
+/// Answer of [`status`] and one push of [`watch_status`].
+#[derive(Debug, Deserialize)]
+pub struct StatusAnswer {
+    /// The bank, now.
+    pub status: Status,
+}
+
+/// The bank, once.
+#[must_use]
+pub fn status() -> Operation {
+    Operation {
+        query: STATUS,
+        variables: Value::Null,
+    }
+}
+
+/// The bank now, then each second.
+#[must_use]
+pub fn watch_status() -> Operation {
+    Operation {
+        query: WATCH_STATUS,
+        variables: Value::Null,
+    }
+}
+
+const TOPIC_RECORDS: &str = concat!(
+    "query TopicRecords($topic: String!, $first: Int!, $contains: String) { \
+     topicRecords(topic: $topic, first: $first, contains: $contains) { ",
+    record_fields!(),
+    " } }"
+);
+const WATCH_TOPIC: &str = concat!(
+    "subscription WatchTopic($topic: String!, $contains: String) { \
+     topicRecords(topic: $topic, contains: $contains) { ",
+    record_fields!(),
+    " } }"
+);
+
+/// Answer of [`topic_records`] and one push of [`watch_topic`].
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicRecordsAnswer {
+    /// Newest first when asked for, as they come when pushed.
+    pub topic_records: Vec<TopicRecord>,
+}
+
+/// The newest records of a topic; `contains` is an account, a key or a command.
+#[must_use]
+pub fn topic_records(topic: &str, first: usize, contains: Option<&str>) -> Operation {
+    Operation {
+        query: TOPIC_RECORDS,
+        variables: json!({ "topic": topic, "first": first, "contains": contains }),
+    }
+}
+
+/// What is written to a topic from now on, in groups.
+#[must_use]
+pub fn watch_topic(topic: &str, contains: Option<&str>) -> Operation {
+    Operation {
+        query: WATCH_TOPIC,
+        variables: json!({ "topic": topic, "contains": contains }),
+    }
+}
+
+const TRAIL: &str = concat!(
+    "query Trail($id: CommandId!) { trail(commandId: $id) { command { ",
+    record_fields!(),
+    " } outcome { ",
+    record_fields!(),
+    " } changes { ",
+    record_fields!(),
+    " } transactions { iban version newBalance changedBy counterparty description commandId occurredAt serial cursor } \
+     hops { name startedAt endedAt detail } } }"
+);
+
+/// Answer of [`trail`].
+#[derive(Debug, Deserialize)]
+pub struct TrailAnswer {
+    /// None when never seen.
+    pub trail: Option<Trail>,
+}
+
+/// The way of one command.
+#[must_use]
+pub fn trail(id: CommandId) -> Operation {
+    Operation {
+        query: TRAIL,
+        variables: json!({ "id": id }),
+    }
+}
+
+const RESULTS: &str =
+    "query Results { results { name measuredAt commit machine noisy verdict document } }";
+
+/// Answer of [`results`].
+#[derive(Debug, Deserialize)]
+pub struct ResultsAnswer {
+    /// Newest first.
+    pub results: Vec<MeasuredResult>,
+}
+
+/// All that was measured.
+#[must_use]
+pub fn results() -> Operation {
+    Operation {
+        query: RESULTS,
+        variables: Value::Null,
+    }
+}
+
+const SET_LOAD: &str =
+    "mutation SetLoad($rate: Int!) { setLoad(heartbeatsPerSecond: $rate) { heartbeatsPerSecond } }";
+
+/// Answer of [`set_load`].
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetLoadAnswer {
+    /// From now on.
+    pub set_load: Load,
+}
+
+/// Sets the pace of the simulated public.
+#[must_use]
+pub fn set_load(rate: u32) -> Operation {
+    Operation {
+        query: SET_LOAD,
+        variables: json!({ "rate": rate }),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A bank at 400 commands per second with two handlers, as the gateway writes it.
+    pub(crate) fn sample() -> Status {
+        let service = |name: &str, kind: &str, instances: u32, lag: Value| {
+            json!({ "name": name, "kind": kind, "state": "UP", "waitingFor": [], "since": "2026-11-21T12:00:00Z",
+                    "instances": instances, "residentBytes": 11_534_336.0, "cpuPercent": 1.4, "lag": lag })
+        };
+        let topic = |name: &str, partitions: u32, rate: f64, lag: Value| {
+            json!({ "name": name, "partitions": partitions, "recordsPerSecond": rate, "lag": lag,
+                    "lastRecordAt": "2026-11-21T12:00:06.9Z", "schemaVersions": [1] })
+        };
+        let text = json!({
+            "at": "2026-11-21T12:00:07Z",
+            "load": { "heartbeatsPerSecond": 400 },
+            "achievedPerSecond": 398.2, "owed": 0, "pushedPerSecond": 3.0, "sockets": 3,
+            "services": [
+                service("command-handler", "SERVICE", 2, json!(0)),
+                service("graphql-endpoint", "SERVICE", 1, json!(2)),
+                service("command-generator", "SERVICE", 1, json!(0)),
+                service("heartbeat", "SERVICE", 1, Value::Null),
+                service("auditor", "SERVICE", 1, Value::Null),
+                service("kafka", "INFRASTRUCTURE", 1, Value::Null),
+                service("schema-registry", "INFRASTRUCTURE", 1, Value::Null),
+                service("postgres", "INFRASTRUCTURE", 1, Value::Null),
+            ],
+            "topics": [
+                topic("heartbeat", 1, 400.0, json!(0)),
+                topic("confirm_account_creation", 1, 0.0, json!(0)),
+                topic("confirm_money_transfer", 9, 398.0, json!(0)),
+                topic("account_creation_feedback", 1, 0.0, json!(0)),
+                topic("money_transfer_feedback", 9, 398.0, json!(0)),
+                topic("balance_changed", 9, 796.0, json!(3)),
+                topic("dead_letters", 1, 0.0, Value::Null),
+            ],
+            "latency": [
+                { "from": "2026-11-21T11:59:50Z", "seconds": 5, "count": 20, "p50Ms": 5.2, "p95Ms": 8.0, "p99Ms": 12.5 },
+                { "from": "2026-11-21T11:59:55Z", "seconds": 5, "count": 0, "p50Ms": null, "p95Ms": null, "p99Ms": null },
+                { "from": "2026-11-21T12:00:00Z", "seconds": 5, "count": 20, "p50Ms": 5.4, "p95Ms": 8.1, "p99Ms": 11.5 },
+            ],
+            "auditor": { "verdict": "HOLDS", "cause": null, "checkedAt": "2026-11-21T12:00:03Z", "invariants": 2,
+                "holding": 2, "records": 551_870.0, "findings": [
+                    { "invariant": "A1", "what": "one outcome per command", "checked": 551_870.0, "violations": 0.0,
+                      "state": "holds", "firstOffender": null },
+                    { "invariant": "A2", "what": "the ledger sums to zero", "checked": 12.0, "violations": 0.0,
+                      "state": "holds", "firstOffender": null },
+                ] },
+        });
+        serde_json::from_value(text).expect("the sample is of the schema's shape")
+    }
+
+    #[test]
+    fn every_operation_stands_in_the_schema() {
+        let schema = async_graphql_parser::parse_schema(include_str!(
+            "../../../graphql-endpoint/schema.graphql"
+        ))
+        .expect("the schema is read");
+        for query in [
+            STATUS,
+            WATCH_STATUS,
+            TOPIC_RECORDS,
+            WATCH_TOPIC,
+            TRAIL,
+            RESULTS,
+            SET_LOAD,
+        ] {
+            crate::api::schema_check::check(&schema, query);
+        }
+    }
+
+    #[test]
+    fn the_state_of_the_bank_is_read_as_the_gateway_writes_it() {
+        let status = sample();
+        assert_eq!(status.auditor.verdict, AuditorVerdict::Holds);
+        assert_eq!(status.services[0].state, ServiceState::Up);
+        assert_eq!(status.latency[1].p50_ms, None);
+        let newer: ServiceState = serde_json::from_str("\"ASLEEP\"").unwrap();
+        assert_eq!(newer, ServiceState::Unknown);
+    }
+}

@@ -1,0 +1,288 @@
+//! The last records of a topic, decoded, as they are written: stop them, filter them, open one, follow its command.
+
+use leptos::{prelude::*, task::spawn_local};
+use leptos_router::hooks::use_navigate;
+
+use super::{record::RecordFields, statement::LoadingLines};
+use crate::{
+    announcer::Announcer,
+    api::{
+        http,
+        line::{Heard, Line, Subscription},
+        operations::ApiError,
+        status::{self, TopicRecord, TopicRecordsAnswer, TopicStatus},
+    },
+    browser, drawing, figures, formats, hops, iban,
+    records::{Records, SHOWN_MAX},
+    watching::Watching,
+    words,
+};
+
+/// Shown of a command id and of a long key.
+const ENDS: usize = 4;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    Loading,
+    Ready,
+    Failed(String),
+}
+
+/// The browser of one topic.
+#[component]
+pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView {
+    let watching: Watching = expect_context();
+    let announcer: Announcer = expect_context();
+    let line: Line = expect_context();
+    let typed = RwSignal::new(String::new());
+    let contains = RwSignal::new(None::<String>);
+    let phase = RwSignal::new(Phase::Loading);
+    let records = RwSignal::new(Records::default());
+    let asked = RwSignal::new(0_u32);
+    let subscription = StoredValue::new_local(None::<Subscription>);
+    Effect::new(move |_| {
+        asked.track();
+        let (topic, contains) = (topic.get(), contains.get());
+        phase.set(Phase::Loading);
+        records.set(Records::default());
+        let failed = move |error: &ApiError| {
+            phase.try_set(Phase::Failed(words::load_failure(error)));
+        };
+        // First the stream, then the look back, so that nothing falls between them; what comes twice is shown once.
+        let (pushed_topic, pushed_contains) = (topic.clone(), contains.clone());
+        let listener = move |heard| match heard {
+            Heard::Subscribed => {}
+            Heard::Next(TopicRecordsAnswer { topic_records }) => {
+                records.try_update(|records| records.take(topic_records));
+            }
+            Heard::Refused(error) => failed(&error),
+        };
+        subscription.set_value(Some(line.subscribe(
+            move || status::watch_topic(&pushed_topic, pushed_contains.as_deref()),
+            listener,
+        )));
+        let mark = topic.clone();
+        spawn_local(async move {
+            let operation = status::topic_records(&topic, SHOWN_MAX, contains.as_deref());
+            let answer = http::send::<TopicRecordsAnswer>(&operation).await;
+            // Another topic was chosen meanwhile, or the page has moved on.
+            if this_topic(mark.as_str()) == Some(false) {
+                return;
+            }
+            match answer {
+                Ok(TopicRecordsAnswer { topic_records }) => {
+                    records.try_update(|records| records.take(topic_records));
+                    phase.try_set(Phase::Ready);
+                }
+                Err(error) => failed(&error),
+            }
+        });
+    });
+    on_cleanup(move || _ = subscription.try_set_value(None));
+    let about = Memo::new(move |_| {
+        let topic = topic.get();
+        watching.status().and_then(|status| {
+            let found = status.topics.iter().find(|known| known.name == topic);
+            found.map(about)
+        })
+    });
+    let find = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
+        let text = iban::compact(&typed.get_untracked());
+        contains.set((!text.is_empty()).then_some(text));
+    };
+    let clear = move |_| {
+        typed.set(String::new());
+        contains.set(None);
+    };
+    let is_paused = Memo::new(move |_| records.with(Records::is_paused));
+    let pause = move |_| {
+        let paused = !is_paused.get_untracked();
+        records.update(|records| records.pause(paused));
+        announcer.status(if paused {
+            "Updates paused."
+        } else {
+            "Updates resumed."
+        });
+    };
+    let pause_label = move || match (is_paused.get(), records.with(Records::waiting)) {
+        (false, _) => "Pause updates".to_owned(),
+        (true, 0) => "Resume updates".to_owned(),
+        (true, waiting) => format!("Resume updates, {} new", formats::count(waiting as u64)),
+    };
+    let navigate = use_navigate();
+    let choose = move |event| {
+        let topic: String = event_target_value(&event);
+        navigate(
+            &format!("/live/topics/{topic}"),
+            leptos_router::NavigateOptions::default(),
+        );
+    };
+    let option = move |name: &'static str| {
+        view! { <option value=name selected=move || topic.with(|topic| topic == name)>{name}</option> }
+    };
+    let serials = Memo::new(move |_| {
+        records.with(|records| records.shown().iter().map(hops::serial).collect::<Vec<_>>())
+    });
+    let body = move || {
+        match phase.get() {
+        Phase::Loading => view! { <LoadingLines/> }.into_any(),
+        Phase::Failed(words) => view! {
+            <p class="failure">{words}</p>
+            <button type="button" on:click=move |_| asked.update(|asked| *asked += 1)>"Try again"</button>
+        }
+        .into_any(),
+        Phase::Ready if serials.with(Vec::is_empty) => match contains.get() {
+            Some(_) => view! {
+                <p class="empty">"Nothing matches these filters. " <button type="button" class="small" on:click=clear>"Clear filters"</button></p>
+            }
+            .into_any(),
+            None => view! { <p class="empty">"No records here yet. Set a load, or make a payment."</p> }.into_any(),
+        },
+        Phase::Ready => view! {
+            <table class="records">
+                <caption class="unseen">"Last records, newest first"</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">"Time"</th>
+                        <th scope="col">"Partition:offset"</th>
+                        <th scope="col">"Key"</th>
+                        <th scope="col">"Record"</th>
+                        <th scope="col">"Schema"</th>
+                        <th scope="col">"Command"</th>
+                    </tr>
+                </thead>
+                <For each=move || serials.get() key=String::clone let(serial)>
+                    {records.with_untracked(|records| {
+                        let found = records.shown().iter().find(|record| hops::serial(record) == serial);
+                        found.cloned().map(|record| view! { <RecordRow record=record/> })
+                    })}
+                </For>
+            </table>
+        }
+        .into_any(),
+    }
+    };
+    view! {
+        <section class="topic-browser" aria-labelledby="topic-heading">
+            <div class="section-head">
+                <h2 id="topic-heading" tabindex="-1" data-heading="true">
+                    <span class="unseen">"Topic "</span>
+                    <code>{move || topic.get()}</code>
+                </h2>
+                <p class="hint">{move || about.get()}</p>
+            </div>
+            <form class="topic-tools" role="search" on:submit=find>
+                <div class="field">
+                    <label for="topic-choice">"Topic"</label>
+                    <select id="topic-choice" on:change=choose prop:value=move || topic.get()>
+                        {drawing::topic_names().map(option).collect_view()}
+                    </select>
+                </div>
+                <div class="field">
+                    <label for="topic-filter">"IBAN, key or command id"</label>
+                    <input
+                        id="topic-filter"
+                        type="search"
+                        autocomplete="off"
+                        autocapitalize="off"
+                        spellcheck="false"
+                        prop:value=move || typed.get()
+                        on:input=move |event| typed.set(event_target_value(&event))
+                    />
+                </div>
+                <button type="submit" id="topic-find">"Filter"</button>
+                <button type="button" id="topic-pause" on:click=pause>{pause_label}</button>
+            </form>
+            <div id="topic-records" aria-busy=move || (phase.get() == Phase::Loading).then_some("true")>{body}</div>
+        </section>
+    }
+}
+
+/// Whether the address still names this topic; None outside the browser of topics.
+fn this_topic(topic: &str) -> Option<bool> {
+    let path = window().location().pathname().ok()?;
+    let chosen = path.strip_prefix("/live/topics/")?;
+    Some(chosen == topic)
+}
+
+fn about(topic: &TopicStatus) -> String {
+    let versions: Vec<String> = topic.schema_versions.iter().map(u32::to_string).collect();
+    let versions = match versions.as_slice() {
+        [] => String::new(),
+        [one] => format!(", schema version {one}"),
+        [all @ .., last] => format!(", schema versions {} and {last}", all.join(", ")),
+    };
+    format!(
+        "{}, {}{versions}",
+        figures::counted(topic.partitions.into(), "partition", "partitions"),
+        figures::rate(topic.records_per_second)
+    )
+}
+
+#[component]
+fn RecordRow(record: TopicRecord) -> impl IntoView {
+    let is_open = RwSignal::new(false);
+    let serial = hops::serial(&record);
+    let command = hops::command_of(&record).map(str::to_owned);
+    let name = hops::short_name(&record).to_owned();
+    let schema = match record.schema_version {
+        Some(version) => format!("id {} v{version}", record.schema_id),
+        None => format!("id {}", record.schema_id),
+    };
+    let details_id = format!("record-{}-{}", record.partition, record.offset);
+    let controls = details_id.clone();
+    let opened = record.clone();
+    let follow = command.clone();
+    view! {
+        <tbody class="record" data-serial=serial.clone()>
+            <tr>
+                <td class="time"><time datetime=record.sent_at.clone() title=format!("{} UTC", record.sent_at)>{clock(&record.sent_at)}</time></td>
+                <td class="serial">{serial.clone()}</td>
+                <td class="key" translate="no">{shortened(&record.key)}</td>
+                <td class="name">
+                    <button
+                        type="button"
+                        class="opener"
+                        aria-expanded=move || is_open.get().to_string()
+                        aria-controls=controls
+                        on:click=move |_| is_open.update(|open| *open = !*open)
+                    >
+                        {name}
+                    </button>
+                </td>
+                <td class="serial">{schema}</td>
+                <td class="serial">{command.map(|id| shortened(&id))}</td>
+            </tr>
+            <tr id=details_id.clone() class="opened" hidden=move || !is_open.get()>
+                <td colspan="6">
+                    <Show when=move || is_open.get()>
+                        <RecordFields record=opened.clone()/>
+                        {follow.clone().map(|id| view! { <p><a href=format!("/trail/{id}")>"Follow this command"</a></p> })}
+                    </Show>
+                </td>
+            </tr>
+        </tbody>
+    }
+}
+
+/// `13:05:07,112` in the reader's zone.
+fn clock(rfc3339: &str) -> String {
+    const MICROS: i64 = 1_000_000;
+    let millis = figures::micros_of(rfc3339).unwrap_or(0).rem_euclid(MICROS) / 1_000;
+    let clock = browser::local_time(rfc3339).clock();
+    let second = formats::decimal(0.0, 1);
+    let mark = second.trim_matches('0');
+    format!("{clock}{mark}{millis:03}")
+}
+
+/// `8c1f..c1e2`; an IBAN stays whole.
+fn shortened(text: &str) -> String {
+    const LONG: usize = 24;
+    if text.chars().count() <= LONG {
+        return text.to_owned();
+    }
+    let begin: String = text.chars().take(ENDS).collect();
+    let end: String = text.chars().skip(text.chars().count() - ENDS).collect();
+    format!("{begin}..{end}")
+}

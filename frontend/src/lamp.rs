@@ -1,0 +1,195 @@
+//! The judge's lamp: what it shows of the last verdict, and of one that has become too old. What is not known is never
+//! shown as holding.
+
+use crate::{
+    api::status::{AuditorStatus, AuditorVerdict, Status},
+    figures, formats,
+};
+
+/// A verdict older than this says nothing of now.
+pub const VERDICT_HOLDS_SECONDS: i64 = 30;
+
+/// What the lamp shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lamp {
+    /// Its shape.
+    pub verdict: AuditorVerdict,
+    /// How old the verdict is; None when there is none.
+    pub age_seconds: Option<i64>,
+    /// What is wrong, or why nobody can say.
+    pub cause: Option<String>,
+    holding: u32,
+    invariants: u32,
+}
+
+impl Lamp {
+    /// From the last state that came, so many seconds ago; or from why none comes.
+    #[must_use]
+    pub fn of(status: Option<&Status>, silent_seconds: i64, no_status: &str) -> Self {
+        let Some(status) = status else {
+            return Self {
+                verdict: AuditorVerdict::CannotCheck,
+                age_seconds: None,
+                cause: Some(no_status.to_owned()),
+                holding: 0,
+                invariants: 0,
+            };
+        };
+        let AuditorStatus {
+            verdict,
+            cause,
+            checked_at,
+            invariants,
+            holding,
+            ..
+        } = status.auditor.clone();
+        let age = checked_at
+            .and_then(|checked_at| figures::seconds_between(&checked_at, &status.at))
+            .map(|age| age.max(0) + silent_seconds);
+        let is_old = age.is_none_or(|age| age > VERDICT_HOLDS_SECONDS);
+        let (verdict, cause) = match (verdict, is_old) {
+            // What was wrong stays wrong until the judge has seen it right.
+            (AuditorVerdict::Violated, _) | (AuditorVerdict::CannotCheck, _) => (verdict, cause),
+            (AuditorVerdict::Holds, false) => (verdict, None),
+            (AuditorVerdict::Holds, true) => (
+                AuditorVerdict::CannotCheck,
+                Some(age.map_or_else(
+                    || "no verdict yet".to_owned(),
+                    |age| format!("no verdict for {age}\u{a0}s"),
+                )),
+            ),
+        };
+        Self {
+            verdict,
+            age_seconds: age,
+            cause,
+            holding,
+            invariants,
+        }
+    }
+
+    /// The word beside the shape.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        word(self.verdict)
+    }
+
+    /// For machines and style sheets.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match self.verdict {
+            AuditorVerdict::Holds => "holds",
+            AuditorVerdict::Violated => "violated",
+            AuditorVerdict::CannotCheck => "cannot-check",
+        }
+    }
+
+    /// `31 of 31`, while there is something to count.
+    #[must_use]
+    pub fn share(&self) -> Option<String> {
+        (self.invariants > 0).then(|| {
+            format!(
+                "{} of {}",
+                formats::count(self.holding.into()),
+                formats::count(self.invariants.into())
+            )
+        })
+    }
+
+    /// All of it in a sentence, for the panel and for who cannot see the shape.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let share = self.share().map(|share| format!(", {share}"));
+        let age = self
+            .age_seconds
+            .map(|age| format!(", checked {}", figures::ago(age)));
+        match (self.verdict, &self.cause) {
+            (AuditorVerdict::Holds, _) => format!(
+                "Holds{}{}",
+                share.unwrap_or_default(),
+                age.unwrap_or_default()
+            ),
+            (_, Some(cause)) => format!("{}: {}", self.word(), cause.trim_end_matches('.')),
+            (_, None) => self.word().to_owned(),
+        }
+    }
+
+    /// To be said when the shape changes from one to another; the age is not.
+    #[must_use]
+    pub fn announcement(&self) -> String {
+        match (self.verdict, &self.cause) {
+            (AuditorVerdict::Holds, _) => "Auditor: holds again.".to_owned(),
+            (_, Some(cause)) => format!(
+                "Auditor: {}: {}.",
+                self.word().to_lowercase(),
+                cause.trim_end_matches('.')
+            ),
+            (_, None) => format!("Auditor: {}.", self.word().to_lowercase()),
+        }
+    }
+}
+
+/// The word for a verdict.
+#[must_use]
+pub fn word(verdict: AuditorVerdict) -> &'static str {
+    match verdict {
+        AuditorVerdict::Holds => "Holds",
+        AuditorVerdict::Violated => "Violated",
+        AuditorVerdict::CannotCheck => "Cannot check",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::status::tests::sample;
+
+    #[test]
+    fn a_fresh_verdict_is_shown_with_its_age() {
+        let lamp = Lamp::of(Some(&sample()), 0, "");
+        assert_eq!(lamp.verdict, AuditorVerdict::Holds);
+        assert_eq!(
+            lamp.in_words().replace('\u{a0}', " "),
+            "Holds, 2 of 2, checked 4 s ago"
+        );
+    }
+
+    #[test]
+    fn a_verdict_older_than_thirty_seconds_is_none_whoever_went_silent() {
+        let mut old = sample();
+        old.auditor.checked_at = Some("2026-11-21T11:59:25Z".to_owned());
+        let silent_auditor = Lamp::of(Some(&old), 0, "");
+        let silent_gateway = Lamp::of(Some(&sample()), 38, "");
+        for lamp in [silent_auditor, silent_gateway] {
+            assert_eq!(lamp.verdict, AuditorVerdict::CannotCheck);
+            assert_eq!(
+                lamp.in_words().replace('\u{a0}', " "),
+                "Cannot check: no verdict for 42 s"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_never_shown_as_holding() {
+        let none = Lamp::of(None, 0, "the bank cannot be reached");
+        let mut never = sample();
+        never.auditor.checked_at = None;
+        for lamp in [none, Lamp::of(Some(&never), 0, "")] {
+            assert_eq!(lamp.verdict, AuditorVerdict::CannotCheck);
+            assert!(lamp.cause.is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_violated_stays_so_when_the_judge_goes_silent() {
+        let mut violated = sample();
+        violated.auditor.verdict = AuditorVerdict::Violated;
+        violated.auditor.cause = Some("A2, the ledger sums to € 0,01.".to_owned());
+        let lamp = Lamp::of(Some(&violated), 60, "");
+        assert_eq!(lamp.in_words(), "Violated: A2, the ledger sums to € 0,01");
+        assert_eq!(
+            lamp.announcement(),
+            "Auditor: violated: A2, the ledger sums to € 0,01."
+        );
+    }
+}

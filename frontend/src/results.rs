@@ -1,0 +1,200 @@
+//! What was measured: documents of runs and what the article published in 2019, as charts and tables. A document is
+//! read for what is drawn and no more; one of another form is shown by its name alone.
+
+use serde::Deserialize;
+
+use crate::{
+    api::status::MeasuredResult,
+    chart::{Bars, Chart},
+};
+
+mod compare;
+mod documents;
+mod draw;
+mod published;
+
+pub use compare::{Against, FigureRow, PublishedRow, against_published, against_run};
+pub use documents::{BankDocument, Document, Figure, Floor, HandlerDocument, Step, Target};
+pub use draw::draw;
+pub use published::{Handler, Published, published};
+
+/// One run, read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// What the gateway says of it.
+    pub about: MeasuredResult,
+    /// What is in it.
+    pub document: Document,
+}
+
+impl Run {
+    /// Reads a run.
+    #[must_use]
+    pub fn read(about: MeasuredResult) -> Self {
+        let document = Document::read(&about.document);
+        Self { about, document }
+    }
+
+    /// The whole bank's figures.
+    #[must_use]
+    pub fn bank(&self) -> Option<&BankDocument> {
+        match &self.document {
+            Document::Bank(bank) => Some(bank),
+            _ => None,
+        }
+    }
+
+    /// The handler's alone.
+    #[must_use]
+    pub fn handler(&self) -> Option<&HandlerDocument> {
+        match &self.document {
+            Document::Handler(handler) => Some(handler),
+            _ => None,
+        }
+    }
+}
+
+/// Which percentile is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Percentile {
+    /// Half were quicker.
+    #[default]
+    P50,
+    /// 95 % were quicker.
+    P95,
+    /// 99 % were quicker.
+    P99,
+}
+
+impl Percentile {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::P50, Self::P95, Self::P99];
+
+    /// Its short name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+        }
+    }
+}
+
+/// One chart of the route, in the order of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// From the click, or what stands for it, to the changed balance.
+    Latency,
+    /// Highest load that was kept up.
+    Throughput,
+    /// Of the handler, for each command.
+    Cpu,
+    /// Of the handler.
+    Memory,
+    /// With next to no load.
+    Idle,
+    /// Where the time of a command goes.
+    Stages,
+    /// After the handler was killed.
+    Recovery,
+    /// The handler without the gateway, from topic to topic.
+    Handler,
+    /// What was wanted and what was found.
+    Targets,
+    /// On what, with which settings, how quiet.
+    Machine,
+}
+
+impl Kind {
+    /// In the order of the list.
+    pub const ALL: [Self; 10] = [
+        Self::Latency,
+        Self::Throughput,
+        Self::Cpu,
+        Self::Memory,
+        Self::Idle,
+        Self::Stages,
+        Self::Recovery,
+        Self::Handler,
+        Self::Targets,
+        Self::Machine,
+    ];
+
+    /// In the address.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::Throughput => "throughput",
+            Self::Cpu => "handler-cpu",
+            Self::Memory => "memory",
+            Self::Idle => "idle",
+            Self::Stages => "stages",
+            Self::Recovery => "recovery",
+            Self::Handler => "handler",
+            Self::Targets => "targets",
+            Self::Machine => "machine",
+        }
+    }
+
+    /// From the address; the first where that has none.
+    #[must_use]
+    pub fn from_id(id: Option<&str>) -> Option<Self> {
+        match id {
+            None | Some("") => Some(Self::Latency),
+            Some(id) => Self::ALL.into_iter().find(|kind| kind.id() == id),
+        }
+    }
+
+    /// In the list.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Latency => "Latency by load",
+            Self::Throughput => "Throughput",
+            Self::Cpu => "Handler CPU per command",
+            Self::Memory => "Handler memory",
+            Self::Idle => "Idle latency",
+            Self::Stages => "Where the time goes",
+            Self::Recovery => "Recovery after a kill",
+            Self::Handler => "The handler alone",
+            Self::Targets => "Targets",
+            Self::Machine => "Machine, noise",
+        }
+    }
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Picture {
+    /// Lines over a load.
+    Lines(Chart),
+    /// Bars from zero.
+    Bars(Bars),
+}
+
+/// What a route shows of one chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// One sentence with the finding.
+    pub finding: String,
+    /// One after the other.
+    pub pictures: Vec<Picture>,
+    /// What makes the comparison unfair, in both directions; empty where nothing is compared.
+    pub differs: Vec<String>,
+}
+
+/// Two names for what is the same thing in every document.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Machine {
+    /// As the kernel names it.
+    pub processor: String,
+    /// How many.
+    pub cores: u32,
+    /// Of the machine.
+    pub memory_mib: u64,
+    /// Name and version.
+    pub kernel: String,
+}
