@@ -5,6 +5,7 @@
 //! at its end, also when it fails. They run one after the other: two banks on two cores
 //! would only measure each other.
 
+pub mod browser;
 pub mod log;
 
 use std::path::PathBuf;

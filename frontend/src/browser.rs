@@ -83,6 +83,12 @@ pub(crate) fn focus(selector: &str) -> bool {
     element.is_some_and(|element| element.focus().is_ok())
 }
 
+/// Whether the focus is in a control of a form.
+pub(crate) fn is_in_control() -> bool {
+    let focused = document().active_element();
+    focused.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "SELECT"))
+}
+
 /// As [`focus`], after what was just changed is in the document.
 pub(crate) fn focus_next_frame(selector: &'static str) {
     request_animation_frame(move || _ = focus(selector));

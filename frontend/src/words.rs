@@ -204,11 +204,15 @@ pub fn back_again(changes: usize) -> String {
 /// A count with its thing: `1 new transaction`, `12 new transactions`.
 #[must_use]
 pub fn new_transactions(count: u64) -> String {
-    if count == 1 {
-        "1 new transaction".to_owned()
-    } else {
-        format!("{} new transactions", counted(count))
-    }
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} new transaction{plural}", counted(count))
+}
+
+/// A count with its thing: `1 transaction`, `12 transactions`.
+#[must_use]
+pub fn transactions(count: u64) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} transaction{plural}", counted(count))
 }
 
 /// A count with marks between the thousands.
@@ -345,5 +349,6 @@ mod tests {
         assert_eq!(back_again(0), "Back. Nothing was missed.");
         assert_eq!(back_again(1), "Back. 1 change came in meanwhile.");
         assert_eq!(new_transactions(1_200), "1.200 new transactions");
+        assert_eq!(transactions(1), "1 transaction");
     }
 }

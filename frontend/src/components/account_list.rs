@@ -154,7 +154,7 @@ pub(crate) fn AccountList(desk: Memo<Desk>) -> impl IntoView {
             </form>
             <div class="list-head">
                 <label class="inline">
-                    "Order "
+                    <span>"Order "</span>
                     <select id="account-order" on:change=order prop:value=move || desk.with(|desk| desk.order).to_string()>
                         {ACCOUNT_ORDERS.iter().enumerate().map(|(place, (.., name))| view! {
                             <option value=place.to_string() selected=move || desk.with(|desk| desk.order) == place>{*name}</option>

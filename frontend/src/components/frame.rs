@@ -51,8 +51,11 @@ pub(crate) fn Frame(children: Children) -> impl IntoView {
         if before.is_some_and(|before| before != path) {
             // What came back stays said until the next route.
             connection.dismiss();
+            // Who works with a control that is still there goes on with it.
             request_animation_frame(|| {
-                _ = browser::focus(INNER_HEADING) || browser::focus(HEADING)
+                _ = browser::is_in_control()
+                    || browser::focus(INNER_HEADING)
+                    || browser::focus(HEADING);
             });
         }
         path

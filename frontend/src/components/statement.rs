@@ -41,6 +41,9 @@ pub(crate) fn Statement(
     #[prop(optional)]
     tools: bool,
     #[prop(optional, into)] sent: Option<Signal<Vec<Sent>>>,
+    /// Stands under the heading.
+    #[prop(optional)]
+    children: Option<Children>,
 ) -> impl IntoView {
     let phase = following.phase;
     let sent = sent.unwrap_or_else(|| Signal::stored(Vec::new()));
@@ -97,6 +100,7 @@ pub(crate) fn Statement(
                     <Tools following=following all=tools id=tools_id.clone()/>
                 </Show>
             </div>
+            {children.map(|children| children())}
             {unavailable}
             <Show when=move || phase.get() == Phase::Loading && !has_rows.get()>
                 <LoadingLines/>

@@ -47,7 +47,7 @@ fn RowsChoice() -> impl IntoView {
     };
     view! {
         <label class="inline">
-            "Show "
+            <span>"Show "</span>
             <select class="rows" on:change=choose prop:value=move || chosen().to_string()>{ROWS_CHOICES.map(option)}</select>
         </label>
     }
@@ -103,7 +103,8 @@ fn Download(following: Following) -> impl IntoView {
     };
     view! {
         <button type="button" class="small download" aria-disabled=move || is_working.get().then_some("true") on:click=download>
-            "Download CSV"
+            <span class="unseen">"Download "</span>
+            "CSV"
         </button>
     }
 }

@@ -153,10 +153,49 @@ fn OwnAccount(iban: String, user_name: String, has_errors: RwSignal<bool>) -> im
                 <BalanceLine cents=Signal::derive(move || following.balance())/>
             </Show>
         </div>
-        <div class="acts">
-            <PayForm has_errors=has_errors/>
-            <Deposit/>
-        </div>
+        <Acts has_errors=has_errors/>
         <Statement following=following heading="Statement" empty="No transactions yet. Deposit cash to start." sent=sent tools=true/>
+    }
+}
+
+/// What a narrow window shows only when asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Pay,
+    Deposit,
+}
+
+/// Pay and deposit. In a narrow window the statement comes first, and each form is behind its button.
+#[component]
+fn Acts(has_errors: RwSignal<bool>) -> impl IntoView {
+    let open = RwSignal::new(None::<Act>);
+    let choice = move |act: Act, name: &'static str, id: &'static str| {
+        let is_open = move || open.get() == Some(act);
+        let toggle = move |_| {
+            let was_open = open.get_untracked() == Some(act);
+            open.set((!was_open).then_some(act));
+            if act == Act::Pay && !was_open {
+                browser::focus_next_frame("#pay-to");
+            }
+        };
+        view! {
+            <button type="button" class:main=act == Act::Pay aria-expanded=move || is_open().to_string() aria-controls=id on:click=toggle>
+                {name}
+            </button>
+        }
+    };
+    view! {
+        <div class="acts">
+            <div class="act-choice">
+                {choice(Act::Pay, "Pay", "act-pay")}
+                {choice(Act::Deposit, "Deposit", "act-deposit")}
+            </div>
+            <div id="act-pay" class="act" class:open=move || open.get() == Some(Act::Pay)>
+                <PayForm has_errors=has_errors/>
+            </div>
+            <div id="act-deposit" class="act" class:open=move || open.get() == Some(Act::Deposit)>
+                <Deposit/>
+            </div>
+        </div>
     }
 }

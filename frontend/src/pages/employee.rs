@@ -123,8 +123,8 @@ fn FollowedAccount(
     let totals = move || {
         let (count, received, paid) = following.totals();
         format!(
-            "Shown: {} of them, {} and {}",
-            words::counted(count),
+            "{} shown: {} received, {} paid",
+            words::transactions(count),
             formats::change(received.0),
             formats::change(paid.0)
         )

@@ -66,8 +66,8 @@ pub(crate) fn Home() -> impl IntoView {
                             <DemoUsers role=Role::Customer then=to_client/>
                         </Show>
                     </li>
-                    <li><a href="/client">"Pay someone"</a>", then follow the record through every hop"</li>
-                    <li><a href="/live">"Put it under load"</a>", then stop a handler and watch"</li>
+                    <li><p><a href="/client">"Pay someone"</a>", then follow the record through every hop"</p></li>
+                    <li><p><a href="/live">"Put it under load"</a>", then stop a handler and watch"</p></li>
                 </ol>
                 <p><a href="/how-it-works">"How it works"</a>", in eight steps"</p>
             </section>
@@ -83,11 +83,12 @@ pub(crate) fn Home() -> impl IntoView {
 fn Company(iban: String, is_public: bool) -> impl IntoView {
     let following = Following::start(iban.clone(), Signal::stored(ROWS));
     view! {
-        <p class="account-line">
-            <Iban iban=iban/>
-            {is_public.then(|| view! { <span class="hint">"public in this demo"</span> })}
-        </p>
-        <Statement following=following heading="The bank's own account, live" empty="No transactions yet."/>
+        <Statement following=following heading="The bank's own account, live" empty="No transactions yet.">
+            <p class="account-line">
+                <Iban iban=iban/>
+                {is_public.then(|| view! { <span class="hint">"public in this demo"</span> })}
+            </p>
+        </Statement>
         <Show when=move || following.phase.get() == Phase::Ready>
             <BalanceLine cents=Signal::derive(move || following.balance())/>
         </Show>
