@@ -2,7 +2,7 @@
 # Compiles what the images hold; see docker/Dockerfile. Each word is a step:
 #   programs       the services, static, without names for debuggers
 #   page           the page as WebAssembly
-#   tools          the program that makes a page of it, of the version the page is made for
+#   tools          the program that makes a folder for browsers of it
 #   collect DIR    everything the images hold, in one folder
 set -eu
 
@@ -30,9 +30,14 @@ page)
     cargo build --locked --profile wasm-release --target wasm32-unknown-unknown --package frontend --lib
     ;;
 tools)
-    version=$(sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"$/\1/p}' Cargo.lock)
-    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-        cargo install --locked wasm-bindgen-cli --version "$version" --bin wasm-bindgen
+    # A program of one file, of the versions that Cargo.lock names.
+    version=$(sed -n '/^name = "wasm-bindgen-cli-support"$/{n;s/^version = "\(.*\)"$/\1/p}' Cargo.lock)
+    mkdir -p target/page/src
+    cp docker/page.rs target/page/src/main.rs
+    cp Cargo.lock target/page/Cargo.lock
+    printf '[package]\nname = "page"\nedition = "2024"\n[workspace]\n[dependencies]\nwasm-bindgen-cli-support = "=%s"\n' \
+        "$version" >target/page/Cargo.toml
+    cargo build --manifest-path target/page/Cargo.toml --target-dir target/page/target
     ;;
 collect)
     out=$2
@@ -40,9 +45,7 @@ collect)
     for program in $programs; do
         cp "target/$machine/release/$program" "$out/$program"
     done
-    wasm-bindgen --target web --no-typescript --out-name app --out-dir "$out/site" \
-        --remove-name-section --remove-producers-section \
-        target/wasm32-unknown-unknown/wasm-release/frontend.wasm
+    target/page/target/debug/page target/wasm32-unknown-unknown/wasm-release/frontend.wasm "$out/site"
     cp -R frontend/assets/. "$out/site"
     cp -R perf/results/. "$out/results"
     ls -l "$out" "$out/site"
