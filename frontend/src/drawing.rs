@@ -131,11 +131,7 @@ pub fn nodes(status: &Status) -> Vec<Node> {
     nodes.push(service(SERVICES[2]));
     nodes.extend(TOPICS[1..3].iter().copied().map(topic));
     nodes.push(service(SERVICES[3]));
-    nodes.push(store_node(
-        "ledger",
-        "accounts, entries, outcomes",
-        places::LEDGER,
-    ));
+    nodes.push(store_node("ledger", "accounts and entries", places::LEDGER));
     nodes.extend(TOPICS[3..].iter().copied().map(topic));
     nodes.push(store_node(
         "read model",
@@ -220,7 +216,7 @@ fn service_node(status: &Status, name: &str, place: Place) -> Node {
                 ];
                 let used: Vec<String> = use_of_machine.into_iter().flatten().collect();
                 if !used.is_empty() {
-                    lines.push(used.join("  "));
+                    lines.push(used.join(", "));
                     said.extend(used);
                 }
             } else {

@@ -139,6 +139,12 @@ pub fn word(verdict: AuditorVerdict) -> &'static str {
     }
 }
 
+/// A state as it is on the wire, for people: `NOT_CHECKED` is `not checked`.
+#[must_use]
+pub fn in_small_words(state: &str) -> String {
+    state.to_lowercase().replace('_', " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +173,11 @@ mod tests {
                 "Cannot check: no verdict for 42 s"
             );
         }
+    }
+
+    #[test]
+    fn a_state_is_in_small_words() {
+        assert_eq!(in_small_words("NOT_CHECKED"), "not checked");
     }
 
     #[test]

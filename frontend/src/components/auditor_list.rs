@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::auditor_lamp::LampShape;
-use crate::{api::status::AuditorFinding, figures, watching::Watching};
+use crate::{api::status::AuditorFinding, figures, lamp, watching::Watching};
 
 #[component]
 pub(crate) fn AuditorList() -> impl IntoView {
@@ -91,7 +91,7 @@ fn Row(finding: AuditorFinding) -> impl IntoView {
             <td role="cell" class="what">{what} {offender}</td>
             <td role="cell" class="figure">{figures::count(checked)}</td>
             <td role="cell" class="figure">{figures::count(violations)}</td>
-            <td role="cell" class="state">{state}</td>
+            <td role="cell" class="state">{lamp::in_small_words(&state)}</td>
         </tr>
     }
 }

@@ -18,6 +18,9 @@ pub(crate) fn LineChart(
     /// How a place on the lower axis is written.
     #[prop(optional, into)]
     x_words: Option<Callback<f64, String>>,
+    /// The picture where there is room.
+    #[prop(default = Plot::WIDE)]
+    plot: Plot,
     /// What is read first.
     #[prop(optional)]
     begin_at: Option<f64>,
@@ -67,8 +70,8 @@ pub(crate) fn LineChart(
             <figcaption id=caption_id.clone()>{move || caption.get()}</figcaption>
             <Show when=move || has_some.get() fallback=move || view! { <p class="empty">{empty.get()}</p> }>
                 <p class="chart-title">{move || chart.with(|chart| chart.as_ref().map(|chart| chart.y_title.clone()))}</p>
-                <svg class="chart-wide" viewBox=format!("0 0 {} {}", Plot::WIDE.width, Plot::WIDE.height) role="img" aria-labelledby=labelled.clone()>
-                    {picture(Plot::WIDE, false)}
+                <svg class="chart-wide" viewBox=format!("0 0 {} {}", plot.width, plot.height) role="img" aria-labelledby=labelled.clone()>
+                    {picture(plot, false)}
                 </svg>
                 <svg class="chart-narrow" viewBox=format!("0 0 {} {}", Plot::NARROW.width, Plot::NARROW.height) role="img" aria-labelledby=labelled.clone()>
                     {picture(Plot::NARROW, true)}

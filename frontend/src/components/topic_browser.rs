@@ -124,6 +124,8 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
     let serials = Memo::new(move |_| {
         records.with(|records| records.shown().iter().map(hops::serial).collect::<Vec<_>>())
     });
+    // The table stays in the page while rows come and go, and with it the focus and what is open.
+    let is_empty = Memo::new(move |_| serials.with(Vec::is_empty));
     let body = move || {
         match phase.get() {
         Phase::Loading => view! { <LoadingLines/> }.into_any(),
@@ -132,7 +134,7 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
             <button type="button" on:click=move |_| asked.update(|asked| *asked += 1)>"Try again"</button>
         }
         .into_any(),
-        Phase::Ready if serials.with(Vec::is_empty) => match contains.get() {
+        Phase::Ready if is_empty.get() => match contains.get() {
             Some(_) => view! {
                 <p class="empty">"Nothing matches these filters. " <button type="button" class="small" on:click=clear>"Clear filters"</button></p>
             }

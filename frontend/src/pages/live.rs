@@ -2,11 +2,12 @@
 //! topic, and what the auditor says.
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_params_map;
+use leptos_router::hooks::{use_location, use_params_map};
 
 use crate::{
     api::operations::Role,
     browser,
+    chart::Plot,
     components::{
         auditor_list::AuditorList, break_it::BreakIt, chart::LineChart, drawing::Drawing,
         frame::name_page, gate::Gate, load_slider::LoadSlider, service_list::ServiceList,
@@ -42,6 +43,17 @@ pub(crate) fn Live() -> impl IntoView {
 fn Scene(topic: Memo<Option<String>>) -> impl IntoView {
     let watching: Watching = expect_context();
     let has_state = Memo::new(move |_| watching.status().is_some());
+    // What the address names below the drawing takes the focus, as soon as it is there and after the heading had it.
+    let hash = use_location().hash;
+    Effect::new(move |_| {
+        let hash = hash.get();
+        let name = hash.trim_start_matches('#').to_owned();
+        if has_state.get() && !name.is_empty() {
+            request_animation_frame(move || {
+                request_animation_frame(move || _ = browser::focus(&format!("#{name}")));
+            });
+        }
+    });
     let standing = move || match (watching.status(), watching.sight.get()) {
         (None, Sight::Refused { words, .. }) => words,
         (None, _) => String::new(),
@@ -113,6 +125,7 @@ fn Scene(topic: Memo<Option<String>>) -> impl IntoView {
                     <LineChart
                         chart=chart
                         name="latency"
+                        plot=Plot::MIDDLE
                         caption=finding
                         x_words=seconds_ago
                         empty="No payments through this gateway in the last 5 minutes. Make one on Client."

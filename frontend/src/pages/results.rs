@@ -5,6 +5,9 @@ use std::sync::Arc;
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_params_map;
 
+use comparison::Comparison;
+use tables::{Machine, Targets};
+
 use crate::{
     api::{
         http,
@@ -15,10 +18,12 @@ use crate::{
         chart::{BarChart, LineChart},
         frame::name_page,
     },
-    figures,
-    results::{self, Against, BankDocument, Drawn, Kind, Percentile, Picture, Published, Run},
+    results::{self, Against, Drawn, Kind, Percentile, Picture, Published, Run},
     words,
 };
+
+mod comparison;
+mod tables;
 
 /// The load at which the article and ours can be compared best.
 const READ_FIRST: f64 = 300.0;
@@ -296,251 +301,6 @@ fn ChartOf(kind: Kind, chosen: Chosen) -> impl IntoView {
                 <LineChart chart=lines name=kind.id() caption=finding begin_at=READ_FIRST empty="Nothing measured to draw."/>
             </Show>
             {differs}
-        </section>
-    }
-}
-
-/// Every figure in one table: beside 2019, or beside another run.
-#[component]
-fn Comparison(chosen: Chosen) -> impl IntoView {
-    let table = move || {
-        let run = chosen.run();
-        let bank = run.as_deref().and_then(Run::bank);
-        match chosen.against.get() {
-            Against::Published => {
-                view! { <Published2019 bank=bank.cloned() published=chosen.published.get_value()/> }
-                    .into_any()
-            }
-            Against::Run(_) => {
-                let other = chosen.other();
-                match bank {
-                    Some(bank) => view! { <TwoRuns this=bank.clone() other=other.as_deref().and_then(Run::bank).cloned()/> }.into_any(),
-                    None => view! { <p class="empty">"Only runs of the whole bank are compared."</p> }.into_any(),
-                }
-            }
-            Against::Nothing => match bank {
-                Some(bank) => view! { <TwoRuns this=bank.clone() other=None/> }.into_any(),
-                None => ().into_any(),
-            },
-        }
-    };
-    view! { <section class="comparison" aria-labelledby="comparison-heading"><h2 id="comparison-heading">"Figures"</h2>{table}</section> }
-}
-
-#[component]
-fn Published2019(bank: Option<BankDocument>, published: Arc<Published>) -> impl IntoView {
-    let rows = results::against_published(bank.as_ref(), &published);
-    let rows = rows.into_iter().map(|row| {
-        let ours = row.ours.unwrap_or_else(|| "not measured".to_owned());
-        view! {
-            <tr>
-                <th scope="row">{row.what}</th>
-                <td class="figure ours" data-label="the Bank">{ours}</td>
-                <td class="figure" data-label="2019 best">{row.best}</td>
-                <td class="figure" data-label="2019 range">{row.range}</td>
-                <td class="figure" data-label="Factor">{row.factor.unwrap_or_else(|| "–".to_owned())}</td>
-            </tr>
-        }
-    });
-    let (article, data) = (
-        published.source.article.clone(),
-        published.source.data.clone(),
-    );
-    view! {
-        <table class="plain compared">
-            <caption class="unseen">"The Bank beside the article of 2019"</caption>
-            <thead>
-                <tr>
-                    <th scope="col">"Figure"</th>
-                    <th scope="col" class="figure">"the Bank"</th>
-                    <th scope="col" class="figure">"2019 best"</th>
-                    <th scope="col" class="figure">"2019 range"</th>
-                    <th scope="col" class="figure">"Factor"</th>
-                </tr>
-            </thead>
-            <tbody>{rows.collect_view()}</tbody>
-        </table>
-        <p class="hint">"2019: " <a href=article rel="noreferrer">{published.title.clone()}</a> "; " {data} "."</p>
-    }
-}
-
-#[component]
-fn TwoRuns(this: BankDocument, other: Option<BankDocument>) -> impl IntoView {
-    let rows = results::against_run(&this, other.as_ref());
-    let has_other = other.is_some();
-    let rows = rows.into_iter().map(|row| {
-        let verdict = match row.is_better {
-            Some(true) => "better",
-            Some(false) => "worse",
-            None => "within the spread",
-        };
-        let beside = has_other.then(|| {
-            let known = row.other.is_some();
-            view! {
-                <td class="figure" data-label="Other run">{row.other.unwrap_or_else(|| "not measured".to_owned())}</td>
-                <td class="figure" data-label="Factor">{row.factor.unwrap_or_else(|| "–".to_owned())}</td>
-                <td data-label="Judged">{known.then_some(verdict)}</td>
-            }
-        });
-        view! { <tr><th scope="row">{row.what}</th><td class="figure ours" data-label="This run">{row.this}</td>{beside}</tr> }
-    });
-    view! {
-        <table class="plain compared">
-            <caption class="unseen">"Figures of this run"</caption>
-            <thead>
-                <tr>
-                    <th scope="col">"Figure"</th>
-                    <th scope="col" class="figure">"This run"</th>
-                    {has_other.then(|| view! {
-                        <th scope="col" class="figure">"Other run"</th>
-                        <th scope="col" class="figure">"Factor"</th>
-                        <th scope="col">"Judged"</th>
-                    })}
-                </tr>
-            </thead>
-            <tbody>{rows.collect_view()}</tbody>
-        </table>
-    }
-}
-
-/// What was wanted and what was found.
-#[component]
-fn Targets(chosen: Chosen) -> impl IntoView {
-    let rows = move || {
-        let run = chosen.run()?;
-        let row = |id: String, what: String, wanted: String, found: String, state: &'static str| {
-            view! {
-                <tr data-state=state>
-                    <th scope="row"><span class="serial">{id}</span> " " {what}</th>
-                    <td class="figure" data-label="Wanted">{wanted}</td>
-                    <td class="figure" data-label="Found">{found}</td>
-                    <td data-label="">{state}</td>
-                </tr>
-            }
-        };
-        let of_bank = run.bank().map(|bank| {
-            let targets = bank.targets.iter().cloned().map(|target| {
-                let state = match target.state.as_str() {
-                    "reached" => "reached",
-                    "not_reached" => "not reached",
-                    _ => "not measured",
-                };
-                row(target.id, target.what, target.wanted, target.found, state)
-            });
-            targets.collect_view()
-        });
-        let of_handler = run.handler().map(|handler| {
-            let targets = handler.verdict.iter().cloned().map(|target| {
-                let state = if target.reached {
-                    "reached"
-                } else {
-                    "not reached"
-                };
-                row(
-                    String::new(),
-                    target.what,
-                    target.target,
-                    target.figure,
-                    state,
-                )
-            });
-            targets.collect_view()
-        });
-        Some((of_bank, of_handler))
-    };
-    view! {
-        <section aria-labelledby="chart-heading">
-            <h2 id="chart-heading" tabindex="-1" data-heading="true">"Targets"</h2>
-            <table class="plain compared targets">
-                <caption class="unseen">"What was wanted of this run, and found"</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">"Target"</th>
-                        <th scope="col" class="figure">"Wanted"</th>
-                        <th scope="col" class="figure">"Found"</th>
-                        <th scope="col">"State"</th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </section>
-    }
-}
-
-/// On what it was measured, how quiet that was, and the costs below which nothing can come.
-#[component]
-fn Machine(chosen: Chosen) -> impl IntoView {
-    let content = move || {
-        let run = chosen.run()?;
-        let (machine, noisy) = match (run.bank(), run.handler()) {
-            (Some(bank), _) => (bank.machine.clone(), bank.noisy.clone()),
-            (_, Some(handler)) => (handler.machine.clone(), handler.noisy.clone()),
-            _ => return None,
-        };
-        let noise = if noisy.is_empty() {
-            "The machine was quiet.".to_owned()
-        } else {
-            format!("Noisy: {}.", noisy.join("; "))
-        };
-        let bank = run.bank().cloned().unwrap_or_default();
-        let floor = |floor: &_| {
-            let results_floor: &results::Floor = floor;
-            view! {
-                <tr>
-                    <th scope="row">{results_floor.what.clone()}</th>
-                    <td class="figure" data-label="Before">{figures::milliseconds(results_floor.before_p50_ms)}</td>
-                    <td class="figure" data-label="After">{figures::milliseconds(results_floor.after_p50_ms)}</td>
-                </tr>
-            }
-        };
-        let floors = (!bank.floors.is_empty()).then(|| {
-            view! {
-                <table class="plain compared">
-                    <caption>"Floors, p50, measured bare before and after the run"</caption>
-                    <thead><tr><th scope="col">"What"</th><th scope="col" class="figure">"Before"</th><th scope="col" class="figure">"After"</th></tr></thead>
-                    <tbody>{bank.floors.iter().map(floor).collect_view()}</tbody>
-                </table>
-            }
-        });
-        let versions = bank
-            .versions
-            .iter()
-            .map(|(part, version)| format!("{part} {version}"))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let settings = (!bank.settings.is_empty()).then(|| {
-            let row = |(part, name, value): &(String, String, String)| {
-                view! { <tr><th scope="row">{part.clone()}</th><td><code>{name.clone()}</code></td><td><code>{value.clone()}</code></td></tr> }
-            };
-            view! {
-                <details>
-                    <summary>"Settings that were chosen"</summary>
-                    <div class="scrolls" tabindex="0" role="region" aria-label="Settings">
-                        <table class="plain"><tbody>{bank.settings.iter().map(row).collect_view()}</tbody></table>
-                    </div>
-                </details>
-            }
-        });
-        Some(view! {
-            <p>
-                {format!(
-                    "{}, {} cores, {} MiB, {}.",
-                    machine.processor,
-                    machine.cores,
-                    crate::formats::count(machine.memory_mib),
-                    machine.kernel
-                )}
-            </p>
-            <p>{noise}</p>
-            {(!versions.is_empty()).then(|| view! { <p class="hint">{versions}</p> })}
-            {floors}
-            {settings}
-        })
-    };
-    view! {
-        <section aria-labelledby="chart-heading" class="machine">
-            <h2 id="chart-heading" tabindex="-1" data-heading="true">"Machine, noise"</h2>
-            {content}
         </section>
     }
 }
