@@ -1,13 +1,15 @@
 //! The whole bank, as its customers see it: they pay through the gateway and follow their
 //! accounts, at times that were fixed before, and wait for nobody.
 //!
-//! Reading order: [`run`] (from the first account to the verdict), [`step`] (one load held
-//! for a while), [`schedule`] and [`search`] (which loads), [`fleet`] with [`frames`],
+//! Reading order: [`run`] (from the first account to the verdict), [`sizes`] and
+//! [`measures`] (what is measured), [`step`] (one load held for a while), [`schedule`] and
+//! [`search`] (which loads), [`fleet`] with [`sending`], [`hearing`] and [`frames`],
 //! [`customers`] and [`wall`] (who sends and what is seen), [`browser`], [`witness`] and
 //! [`stages`] (where the time goes), [`resources`] and [`loopback`] (what is taken, and what
 //! the machine itself takes), [`judgement`] (whether all of it was right); [`experiment`]
-//! (the article's); [`results`], [`figures`], [`targets`], [`compare`], [`report`] with [`svg`], and [`published`] (what is
-//! said in the end).
+//! (the article's); [`results`], [`figures`], [`targets`], [`compare`], [`report`] with
+//! [`report_tables`], [`report_charts`] and [`svg`], and [`published`] (what is said in the
+//! end).
 
 pub mod browser;
 pub mod compare;
@@ -16,15 +18,21 @@ pub mod experiment;
 pub mod figures;
 pub mod fleet;
 pub mod frames;
+pub mod hearing;
 pub mod judgement;
 pub mod loopback;
+pub mod measures;
 pub mod published;
 pub mod report;
+pub mod report_charts;
+pub mod report_tables;
 pub mod resources;
 pub mod results;
 pub mod run;
 pub mod schedule;
 pub mod search;
+pub mod sending;
+pub mod sizes;
 pub mod stages;
 pub mod step;
 pub mod svg;
