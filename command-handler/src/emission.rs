@@ -13,11 +13,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
+use topology::producer::{Delivery, Outgoing, Producer, SendError};
 use topology::service::chain;
+use topology::stamps::{self, Stamp};
 use topology::{Backoff, Topic};
 use tracing::error;
-use topology::producer::{Delivery, Outgoing, Producer, SendError};
-use topology::stamps::{self, Stamp};
 
 use crate::batch::Journey;
 use crate::frames::{Frames, Header};
@@ -90,6 +90,18 @@ impl InFlight {
     #[must_use]
     pub fn snapshot(&self) -> HashSet<i64> {
         self.with(|debts| debts.clone())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.with(|debts| debts.len())
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 

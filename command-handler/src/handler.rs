@@ -34,6 +34,7 @@ use tracing::{error, info, warn};
 
 use crate::batch::{self, Item, Journey, OffsetMove, Plan, Tools};
 use crate::config::Config;
+use crate::counts::Counts;
 use crate::emission::{self, Debt, EmissionError, Emitter};
 use crate::keys::HandlerKey;
 use crate::opening::{self, OpeningError};
@@ -161,6 +162,7 @@ async fn work(
         books: None,
         high_water: HighWater::default(),
         connected: Arc::new(AtomicBool::new(false)),
+        counts: Counts::new(emitter.in_flight().clone()),
         emitter: emitter.clone(),
         steps: steps.clone(),
         batch_max: usize::try_from(config.batch_max).unwrap_or(1),
@@ -211,6 +213,7 @@ struct Handler {
     high_water: HighWater,
     connected: Arc<AtomicBool>,
     emitter: Emitter,
+    counts: Counts,
     steps: Steps,
     /// Most records of a batch.
     batch_max: usize,
@@ -365,7 +368,9 @@ impl Handler {
         let codec = Arc::clone(&self.codec);
         let topics = self.topics.clone();
         let steps = self.steps.clone();
+        let counts = self.counts.clone();
         let books = self.books().await?;
+        let started = Instant::now();
         let written = async {
             let snapshot = books.begin(&ibans, &ids, &key).await?;
             steps.pass(Step::Locked)?;
@@ -390,6 +395,7 @@ impl Handler {
             } else {
                 books.commit(&plan).await?
             };
+            counts.take(items.len(), &plan, started.elapsed());
             let Plan {
                 offsets,
                 frames,

@@ -9,8 +9,9 @@
 //! command), [`batch`] (many commands decided in memory), [`store`] (the books),
 //! [`frames`] and [`emission`] (what is owed to the topics), `orphans` (what others owe and
 //! do not pay), [`opening`], [`restored`] (books that are older than the log), `pace` (how
-//! soon a batch follows another), and [`handler`], the loop that joins them. What happens
-//! when it dies between any two [`steps`] is told in `docs/failure-modes.md`.
+//! soon a batch follows another), [`counts`] (its metrics), and [`handler`], the loop that
+//! joins them. What happens when it dies between any two [`steps`] is told in
+//! `docs/failure-modes.md`.
 
 pub mod domain;
 
@@ -31,6 +32,8 @@ pub mod opening;
 mod orphans;
 
 mod pace;
+
+pub mod counts;
 
 pub mod restored;
 
