@@ -79,6 +79,12 @@ const NEEDS: &[Need] = &[
         is_met: || succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])),
     },
     Need {
+        what: "Node.js with npm, for the clients of others in the tests",
+        packages: &["nodejs", "npm"],
+        wanted_for: &[For::Test],
+        is_met: || find_program("node").is_some() && find_program("npm").is_some(),
+    },
+    Need {
         what: "Valgrind, which counts what a command costs",
         packages: &["valgrind"],
         wanted_for: &[For::Test],

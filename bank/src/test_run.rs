@@ -17,10 +17,18 @@ use crate::{
 };
 
 /// The independent implementations the tests compare with.
-const PYTHON_PACKAGES: [&str; 2] = ["confluent-kafka==2.12.1", "fastavro==1.12.1"];
+const PYTHON_PACKAGES: [&str; 3] = [
+    "confluent-kafka==2.12.1",
+    "fastavro==1.12.1",
+    "gql[aiohttp,websockets]==4.4.0",
+];
 
 /// Tells the tests which Python has these packages.
 const PYTHON_VARIABLE: &str = "BANK_TEST_PYTHON";
+/// Tells the tests in which folder the packages of `e2e/node` are.
+const NODE_VARIABLE: &str = "BANK_TEST_NODE";
+/// What says which packages those are, exactly.
+const NODE_FILES: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
 
 /// The command `test`.
 pub(crate) async fn test(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<ExitCode> {
@@ -28,6 +36,7 @@ pub(crate) async fn test(workspace: &Workspace, arguments: &[String]) -> anyhow:
     preflight::check(preflight::For::Test, workspace)?;
     build::build(workspace)?;
     let python = step("prepared Python", || python(workspace))?;
+    let node = step("prepared Node", || node(workspace))?;
     step("built the tests", || {
         let mut cargo = workspace.cargo();
         cargo.args(["test", "--release", "--quiet", "--workspace", "--no-run"]);
@@ -45,7 +54,7 @@ pub(crate) async fn test(workspace: &Workspace, arguments: &[String]) -> anyhow:
         .join(format!("test-cluster-{}", std::process::id()));
     let cluster = Cluster::open(&directory, &[], progress::report(None)).await?;
     let outcome = tokio::select! {
-        outcome = run(workspace, arguments, &python, &cluster) => outcome,
+        outcome = run(workspace, arguments, [&python, &node], &cluster) => outcome,
         () = signals.any() => Err(anyhow::anyhow!("interrupted")),
     };
     cluster.stop().await;
@@ -74,7 +83,7 @@ pub(crate) async fn test(workspace: &Workspace, arguments: &[String]) -> anyhow:
 async fn run(
     workspace: &Workspace,
     arguments: &[String],
-    python: &Path,
+    [python, node]: [&Path; 2],
     cluster: &Cluster,
 ) -> anyhow::Result<bool> {
     cluster.start().await?;
@@ -90,6 +99,7 @@ async fn run(
         serde_json::to_string(cluster.endpoints())?,
     );
     cargo.env(PYTHON_VARIABLE, python);
+    cargo.env(NODE_VARIABLE, node);
     let status = tokio::process::Command::from(cargo)
         .status()
         .await
@@ -125,6 +135,32 @@ fn python(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     )?;
     std::fs::write(stamp, wanted)?;
     Ok(python)
+}
+
+/// The packages of others that the tests drive; installed again when they change.
+fn node(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let folder = workspace.target.join("node");
+    let stamp = folder.join(".packages");
+    std::fs::create_dir_all(&folder)?;
+    let mut wanted = String::new();
+    for name in NODE_FILES {
+        let source = workspace.root.join("e2e/node").join(name);
+        let text = std::fs::read_to_string(&source)
+            .with_context(|| format!("cannot read {}", source.display()))?;
+        std::fs::write(folder.join(name), &text)?;
+        wanted.push_str(&text);
+    }
+    if std::fs::read_to_string(&stamp).is_ok_and(|made_with| made_with == wanted) {
+        return Ok(folder);
+    }
+    succeed(
+        Command::new("npm")
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .args(["--loglevel", "error"])
+            .current_dir(&folder),
+    )?;
+    std::fs::write(stamp, wanted)?;
+    Ok(folder)
 }
 
 fn succeed(command: &mut Command) -> anyhow::Result<()> {

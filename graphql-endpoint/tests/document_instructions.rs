@@ -15,7 +15,7 @@ use graphql_endpoint::graphql::types::{PaymentConfirmed, PaymentResult, Transfer
 use graphql_endpoint::graphql::{classify, operation};
 
 /// Most instructions of one document.
-const INSTRUCTIONS_MAX: u64 = 130_000;
+const INSTRUCTIONS_MAX: u64 = 70_000;
 
 const FEW: u64 = 20;
 const MANY: u64 = 520;

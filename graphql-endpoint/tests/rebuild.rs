@@ -4,13 +4,23 @@
 #[allow(dead_code, reason = "each test binary uses its own part of it")]
 mod support;
 
+use std::io::Write as _;
+use std::time::Instant;
+
 use graphql_endpoint::rebuild::{Rebuilt, rebuild};
 use serde_json::{Value, json};
-use topology::COMPANY_IBAN;
+use topology::producer::Outgoing;
+use topology::records::BalanceChanged;
+use topology::{COMPANY_IBAN, Iban, Record, Topic};
 
 use support::{Follower, Program, World, change, eventually};
 
 const CHANGES: i64 = 1_000;
+/// For the speed: accounts, and changes of each.
+const ACCOUNTS: u64 = 500;
+const CHANGES_EACH: i64 = 300;
+/// A fifth of what a quiet machine of two cores does, for one that has other work.
+const ROWS_PER_SECOND_MIN: u128 = 10_000;
 const ACCOUNT: &str = "query ($iban: Iban!) { account(iban: $iban) { version balance } }";
 
 async fn account(world: &World) -> Value {
@@ -70,4 +80,50 @@ async fn given_a_running_gateway_when_the_read_model_is_rebuilt_then_nobody_miss
         .read_until(topology::Topic::DeadLetters, |records| !records.is_empty())
         .await;
     assert_eq!(dead.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn given_a_long_history_when_the_read_model_is_rebuilt_then_it_takes_seconds() {
+    let mut world = World::start("rebuild-speed").await;
+    world.stop_gateway().await;
+    for version in 1..=CHANGES_EACH {
+        let changes: Vec<(String, Vec<u8>)> = (1..=ACCOUNTS)
+            .map(|account| {
+                let iban = Iban::of_our_bank(account).as_str().to_owned();
+                let changed = BalanceChanged {
+                    iban: iban.clone(),
+                    ..change(version)
+                };
+                let record = Record::BalanceChanged(changed);
+                let value = world.codec.encode(Topic::BalanceChanged, &record);
+                (iban, value.expect("a change"))
+            })
+            .collect();
+        let records: Vec<Outgoing<'_>> = changes
+            .iter()
+            .map(|(iban, value)| Outgoing {
+                topic: Topic::BalanceChanged,
+                key: iban.as_bytes(),
+                value: Some(value),
+                headers: &[],
+            })
+            .collect();
+        let sent = world.producer.send_all(&records).await;
+        sent.expect("a producer").wait().await.expect("a broker");
+    }
+    let begun_at = Instant::now();
+    rebuild(&world.config()).await.expect("a rebuild");
+    let took = begun_at.elapsed();
+    let rows = u128::from(ACCOUNTS) * u128::try_from(CHANGES_EACH).expect("a number");
+    let per_second = rows * 1_000 / took.as_millis().max(1);
+    // Past the harness, which keeps what a passing test prints to itself.
+    writeln!(
+        std::io::stderr(),
+        "rebuilt {rows} rows in {took:?}: {per_second} rows a second"
+    )
+    .expect("a place to write to");
+    assert!(
+        per_second >= ROWS_PER_SECOND_MIN,
+        "{per_second} rows a second"
+    );
 }

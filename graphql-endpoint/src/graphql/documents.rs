@@ -323,14 +323,12 @@ mod tests {
 
     #[derive(InputObject)]
     struct Inner {
-        #[expect(dead_code, reason = "only its shape counts")]
         deep: Option<i32>,
     }
 
     #[derive(InputObject)]
     struct Input {
         number: i32,
-        #[expect(dead_code, reason = "only its shape counts")]
         inner: Option<Vec<Inner>>,
     }
 

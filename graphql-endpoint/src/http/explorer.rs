@@ -33,7 +33,7 @@ macro_rules! example {
 }
 
 /// All of them, in the order in which one would try them.
-pub const EXAMPLES: [Example; 10] = [
+pub const EXAMPLES: [Example; 12] = [
     example!("The bank, and who you are", "bank"),
     example!("Log in", "log_in"),
     example!("Open an account", "open_account"),
@@ -44,6 +44,8 @@ pub const EXAMPLES: [Example; 10] = [
     example!("Transactions, page by page", "transactions"),
     example!("All accounts (employee)", "accounts"),
     example!("Live transactions", "live"),
+    example!("How the bank is", "status"),
+    example!("The newest records of a topic", "topic"),
 ];
 
 /// The page and what it needs.

@@ -18,7 +18,9 @@ use topology::topics::DEFINITIONS;
 /// Longest wait for one answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(1);
 /// Longest search for the newest record of each topic, once per stretch of attention.
-const NEWEST_WAIT: Duration = Duration::from_secs(1);
+const NEWEST_WAIT: Duration = Duration::from_secs(2);
+/// In which round that is.
+const NEWEST_ASKED_AT: u32 = 3;
 const POLL_WAIT: Duration = Duration::from_millis(50);
 
 /// Who reads what, by the groups' bare names, which are the services' too.
@@ -61,6 +63,7 @@ pub(super) struct Asker {
     kafka: KafkaConfig,
     clients: Vec<BaseConsumer>,
     newest: Newest,
+    asked: u32,
 }
 
 type Ends = BTreeMap<(Topic, i32), i64>;
@@ -83,12 +86,14 @@ impl Asker {
             kafka: kafka.clone(),
             clients: clients.collect::<KafkaResult<_>>()?,
             newest: BTreeMap::new(),
+            asked: 0,
         })
     }
 
     /// All topics now.
     pub(super) fn ask(&mut self) -> KafkaResult<Sample> {
         let ends = self.ends()?;
+        let taken_at = Instant::now();
         let mut topics: BTreeMap<Topic, Progress> = BTreeMap::new();
         for ((topic, _), end) in &ends {
             topics.entry(*topic).or_default().written += end;
@@ -100,20 +105,20 @@ impl Asker {
             // Takes away errors that nobody else would.
             let _ = client.poll(Duration::ZERO);
         }
-        if self.newest.is_empty() {
+        // Only once there is a rate: nobody is to wait for this.
+        self.asked += 1;
+        if self.asked == NEWEST_ASKED_AT {
             self.newest = self.newest_records(&ends)?;
         }
         for (topic, progress) in &mut topics {
-            let (written, at) = self.newest.entry(*topic).or_default();
+            let first = (progress.written, None);
+            let (written, at) = self.newest.entry(*topic).or_insert(first);
             if progress.written > *written {
                 (*written, *at) = (progress.written, Some(Utc::now()));
             }
             progress.last_record_at = *at;
         }
-        Ok(Sample {
-            taken_at: Instant::now(),
-            topics,
-        })
+        Ok(Sample { taken_at, topics })
     }
 
     fn partitions(&self, offset: Offset) -> KafkaResult<TopicPartitionList> {

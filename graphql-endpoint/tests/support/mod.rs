@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::{SinkExt, StreamExt};
-use graphql_endpoint::config::Config;
+use graphql_endpoint::config::{Config, ServiceAddress};
 use graphql_endpoint::limits::Limits;
 use graphql_endpoint::steps::Steps;
 use local_cluster::Endpoints;
@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) site: Option<PathBuf>,
     pub(crate) heartbeat: Option<SocketAddr>,
+    pub(crate) services: Vec<ServiceAddress>,
+    pub(crate) auditor: Option<SocketAddr>,
 }
 
 impl Default for Settings {
@@ -52,6 +54,8 @@ impl Default for Settings {
             limits: Limits::default(),
             site: None,
             heartbeat: None,
+            services: Vec::new(),
+            auditor: None,
         }
     }
 }
@@ -159,11 +163,11 @@ impl World {
         .await;
     }
 
-    /// What the gateway is told.
-    pub(crate) fn config(&self) -> Config {
+    /// The line that starts a gateway.
+    pub(crate) fn arguments(&self) -> Vec<String> {
         let key = self.keys.path().join("token.key");
         std::fs::write(&key, "17".repeat(32)).expect("a key");
-        let mut config = Config::parse_from([
+        [
             "graphql-endpoint",
             "--kafka-brokers",
             &self.kafka.brokers,
@@ -183,8 +187,17 @@ impl World {
             },
             "--listen-address",
             &self.address,
-        ]);
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    /// What the gateway is told.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::parse_from(self.arguments());
         config.site_directory.clone_from(&self.settings.site);
+        config.services.clone_from(&self.settings.services);
+        config.auditor_address = self.settings.auditor.map(|address| address.to_string());
         config.heartbeat_address = self.settings.heartbeat.map(|address| address.to_string());
         config
     }

@@ -192,18 +192,129 @@ const TABLE: &[Rows] = &[
         "{ command(id: \"$paid\") { * } }",
         SIGNED_IN,
     ),
-    rows(
-        "Query",
-        &["load"],
-        "{ * { heartbeatsPerSecond } }",
-        EMPLOYEE,
-    ),
-    rows("Load", &["heartbeatsPerSecond"], "{ load { * } }", EMPLOYEE),
+    // A demo is to be looked at, and played with; otherwise these are for employees.
+    rows("Query", &["load"], "{ * { heartbeatsPerSecond } }", ALL),
+    rows("Load", &["heartbeatsPerSecond"], "{ load { * } }", ALL),
     rows(
         "Mutation",
         &["setLoad"],
         "mutation { *(heartbeatsPerSecond: 0) { heartbeatsPerSecond } }",
-        EMPLOYEE,
+        ALL,
+    ),
+    rows("Query", &["status"], "{ * { at } }", ALL),
+    rows(
+        "Query",
+        &["topicRecords"],
+        "{ *(topic: \"balance_changed\", first: 1) { key } }",
+        ALL,
+    ),
+    rows("Query", &["results"], "{ * { name } }", ALL),
+    rows(
+        "Status",
+        &[
+            "at",
+            "achievedPerSecond",
+            "owed",
+            "pushedPerSecond",
+            "sockets",
+        ],
+        "{ status { * } }",
+        ALL,
+    ),
+    rows(
+        "Status",
+        &["load"],
+        "{ status { * { heartbeatsPerSecond } } }",
+        ALL,
+    ),
+    rows(
+        "Status",
+        &["services", "topics"],
+        "{ status { * { name } } }",
+        ALL,
+    ),
+    rows("Status", &["latency"], "{ status { * { count } } }", ALL),
+    rows("Status", &["auditor"], "{ status { * { verdict } } }", ALL),
+    rows(
+        "ServiceStatus",
+        &[
+            "name",
+            "kind",
+            "state",
+            "waitingFor",
+            "since",
+            "instances",
+            "residentBytes",
+            "cpuPercent",
+            "lag",
+        ],
+        "{ status { services { * } } }",
+        ALL,
+    ),
+    rows(
+        "TopicStatus",
+        &[
+            "name",
+            "partitions",
+            "recordsPerSecond",
+            "lag",
+            "lastRecordAt",
+            "schemaVersions",
+        ],
+        "{ status { topics { * } } }",
+        ALL,
+    ),
+    rows(
+        "LatencyWindow",
+        &["from", "seconds", "count", "p50Ms", "p95Ms", "p99Ms"],
+        "{ status { latency { * } } }",
+        ALL,
+    ),
+    rows(
+        "AuditorStatus",
+        &[
+            "verdict",
+            "cause",
+            "checkedAt",
+            "invariants",
+            "holding",
+            "records",
+        ],
+        "{ status { auditor { * } } }",
+        ALL,
+    ),
+    rows(
+        "AuditorStatus",
+        &["findings"],
+        "{ status { auditor { * { what } } } }",
+        ALL,
+    ),
+    rows(
+        "AuditorFinding",
+        &[
+            "invariant",
+            "what",
+            "checked",
+            "violations",
+            "state",
+            "firstOffender",
+        ],
+        "{ status { auditor { findings { * } } } }",
+        ALL,
+    ),
+    rows(
+        "Result",
+        &[
+            "name",
+            "measuredAt",
+            "commit",
+            "machine",
+            "noisy",
+            "verdict",
+            "document",
+        ],
+        "{ results { * } }",
+        ALL,
     ),
     rows(
         "Query",
@@ -224,6 +335,18 @@ const TABLE: &[Rows] = &[
         SIGNED_IN,
     ),
     rows(
+        "Trail",
+        &["hops"],
+        "{ trail(commandId: \"$paid\") { * { name } } }",
+        SIGNED_IN,
+    ),
+    rows(
+        "TrailHop",
+        &["name", "startedAt", "endedAt", "detail"],
+        "{ trail(commandId: \"$paid\") { hops { * } } }",
+        SIGNED_IN,
+    ),
+    rows(
         "TrailRecord",
         &[
             "topic",
@@ -234,13 +357,14 @@ const TABLE: &[Rows] = &[
             "schemaId",
             "schemaVersion",
             "schemaName",
+            "bytes",
         ],
         "{ trail(commandId: \"$paid\") { changes { * } } }",
         SIGNED_IN,
     ),
     rows(
         "TrailRecord",
-        &["fields"],
+        &["fields", "headers"],
         "{ trail(commandId: \"$paid\") { changes { * { name } } } }",
         SIGNED_IN,
     ),
@@ -309,10 +433,18 @@ const TABLE: &[Rows] = &[
         "mutation { deposit(input: { commandId: \"$new\", amount: 1 }) { ... on CommandRejected { * } } }",
         CUSTOMER,
     ),
-    // Last: it ends the sessions that the others have used.
+    // Last: they end the sessions that the others have used.
+    rows(
+        "Mutation",
+        &["logOutEverywhere"],
+        "mutation { * }",
+        SIGNED_IN,
+    ),
     rows("Mutation", &["logOut"], "mutation { * }", ALL),
     // Over the WebSocket: `live_updates_are_for_the_owner_and_for_employees`.
     rows("Subscription", &["transactions"], "", OWNER),
+    // Over the WebSocket, in `status`.
+    rows("Subscription", &["status", "topicRecords"], "", ALL),
 ];
 
 /// `Type.field` for every field of the schema's objects.

@@ -17,6 +17,7 @@ mod queries;
 mod raw;
 mod requests;
 mod sockets;
+mod status;
 mod trails;
 mod transfers;
 
