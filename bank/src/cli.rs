@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    audit, build, chaos, down, failure::EXIT_CODES, load, logs, perf, preflight, rebuild, reset,
-    status, test_run, up, workspace::Workspace,
+    audit, build, chaos, down, failure::EXIT_CODES, load, logs, perf, perf_bank, preflight,
+    rebuild, reset, status, test_run, up, workspace::Workspace,
 };
 
 /// The page's port when none is given.
@@ -14,6 +14,10 @@ const DEFAULT_PORT: u16 = 8181;
 
 /// The most heartbeats per second that can be asked for.
 const MOST_HEARTBEATS_PER_SECOND: i64 = 2000;
+
+/// Steps of three seconds instead of a minute, past where all four handlers of 2019 had stopped.
+const ARTICLE_FASTER: f64 = 20.0;
+const ARTICLE_UP_TO: u32 = 600;
 
 /// Build, start, watch and test the Bank.
 #[derive(Debug, Parser)]
@@ -76,9 +80,31 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measure the bank on a cluster of its own, with nothing else running on the machine.
-    #[command(subcommand)]
-    Perf(Subject),
+    /// Measure the whole bank on a cluster of its own, with nothing else running on the machine (at most 6 minutes).
+    #[command(args_conflicts_with_subcommands = true)]
+    Perf {
+        /// Something else than the whole bank.
+        #[command(subcommand)]
+        subject: Option<Subject>,
+        /// Longer and more often (about 20 minutes).
+        #[arg(long)]
+        full: bool,
+        /// A few seconds of each, to see that everything works; the figures mean little.
+        #[arg(long, conflicts_with = "full")]
+        smoke: bool,
+        /// A bank that runs already, like http://127.0.0.1:8181, through its gateway.
+        #[arg(long, value_name = "URL", conflicts_with = "full")]
+        target: Option<String>,
+        /// Repeats all that is drawn [default: 1].
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+        /// Where to write everything that was measured.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Where to write the report: one file that needs nothing else.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
     /// Break a bank of the lab's own on purpose, under load, and judge what is left.
     Chaos {
         /// Scenarios as in `--list`, or `all`, `smoke`, `swarm`; without any the list is shown.
@@ -142,6 +168,31 @@ enum Subject {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Two runs of the whole bank: 0 nothing became worse, 1 something did, 2 unclear.
+    Compare {
+        /// Results of the first run, as JSON.
+        first: PathBuf,
+        /// Results of the second run.
+        second: PathBuf,
+        /// Share that a figure may move by.
+        #[arg(long, default_value_t = ::perf::bank::compare::THRESHOLD)]
+        threshold: f64,
+    },
+    /// The experiment of the article of 2019 again: a browser, and ten heartbeats a second more step by step.
+    Article {
+        /// How much shorter each step is than the article's minute.
+        #[arg(long, default_value_t = ARTICLE_FASTER, value_name = "TIMES")]
+        faster: f64,
+        /// Heartbeats per second of the last step.
+        #[arg(long, default_value_t = ARTICLE_UP_TO, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=MOST_HEARTBEATS_PER_SECOND))]
+        up_to: u32,
+        /// Where to write everything that was measured.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Where to write the report.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
 }
 
 /// Does what was asked.
@@ -182,9 +233,52 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             build::build(&workspace)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Perf(Subject::Handler { quick, json }) => {
-            runtime.block_on(perf::handler(&workspace, &perf::Wish { quick, json }))
+        Command::Perf {
+            subject: None,
+            full,
+            smoke,
+            target,
+            seed,
+            json,
+            html,
+        } => {
+            let wish = perf_bank::Wish {
+                full,
+                smoke,
+                target,
+                seed,
+                json,
+                html,
+            };
+            runtime.block_on(perf_bank::bank(&workspace, &wish))
         }
+        Command::Perf {
+            subject: Some(subject),
+            ..
+        } => match subject {
+            Subject::Handler { quick, json } => {
+                runtime.block_on(perf::handler(&workspace, &perf::Wish { quick, json }))
+            }
+            Subject::Compare {
+                first,
+                second,
+                threshold,
+            } => perf_bank::compare(&first, &second, threshold),
+            Subject::Article {
+                faster,
+                up_to,
+                json,
+                html,
+            } => {
+                let wish = perf_bank::ArticleWish {
+                    faster,
+                    up_to,
+                    json,
+                    html,
+                };
+                runtime.block_on(perf_bank::article(&workspace, &wish))
+            }
+        },
         Command::Audit {
             json,
             follow,

@@ -1,4 +1,4 @@
-//! Measuring the bank on a cluster of its own.
+//! Measuring the command handler on a cluster of its own.
 
 use std::{
     path::{Path, PathBuf},
@@ -119,7 +119,7 @@ async fn measure(
     Ok(measured.await.context("the benchmark died")??)
 }
 
-fn site(workspace: &Workspace, cluster: &Cluster) -> anyhow::Result<Site> {
+pub(crate) fn site(workspace: &Workspace, cluster: &Cluster) -> anyhow::Result<Site> {
     let layout = cluster.layout().clone();
     let state = State::load(&layout)?.context("the cluster has no state")?;
     let pid = |name: &str| Some(state.programs.get(name)?.process?.pid);
