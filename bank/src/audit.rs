@@ -10,13 +10,11 @@ use anyhow::bail;
 use auditor::{Options, Sources, Verdict, follow, program};
 use local_cluster::{Layout, PostgresEndpoint, State, secret};
 
-use crate::up::Signals;
+use crate::{services::schema_memory, up::Signals};
 
 /// The databases, and the roles that own them.
 const HANDLER: &str = "command_handler";
 const GATEWAY: &str = "graphql_endpoint";
-/// What schema ids meant in earlier audits, in the bank's directory.
-const SCHEMA_MEMORY: &str = "schema-ids.json";
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -46,7 +44,7 @@ pub(crate) fn audit(directory: &Path, wish: &Wish) -> anyhow::Result<ExitCode> {
     };
     let options = Options {
         wait: Duration::from_secs(wish.wait_seconds),
-        schema_memory: Some(directory.join(SCHEMA_MEMORY)),
+        schema_memory: Some(schema_memory(directory)),
         is_order_strict: wish.strict_order,
         ..Options::default()
     };

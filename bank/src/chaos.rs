@@ -6,15 +6,19 @@ use anyhow::{Context, bail};
 use fault_lab::{
     Request,
     bank::{Site, directory, silent},
+    inject::fake_time_library,
     report::Results,
+    scenario::Need,
 };
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{build, failure::Failure, preflight, up::Signals, workspace::Workspace};
+use crate::{apt, build, failure::Failure, preflight, up::Signals, workspace::Workspace};
 
 /// Threads of the lab: the proxies must not wait for the clients.
 const THREADS: usize = 2;
+/// The Debian package with the library that lies to one process about the time.
+const FAKE_TIME: &str = "libfaketime";
 
 /// What is to be broken and where the results go.
 #[derive(Debug, Clone)]
@@ -33,10 +37,12 @@ pub(crate) fn chaos(workspace: &Workspace, wish: &Wish) -> anyhow::Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     let seed = wish.seed.unwrap_or_else(random_seed);
-    if let Err(error) = fault_lab::plans(&wish.scenarios, seed, wish.seconds) {
-        return Err(Failure::Usage(error.to_string()).into());
-    }
+    let plans = fault_lab::plans(&wish.scenarios, seed, wish.seconds)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     preflight::check(preflight::For::Perf, workspace)?;
+    if plans.iter().any(|plan| plan.need == Need::FakeTime) {
+        bring_fake_time(workspace);
+    }
     build::build_for_lab(workspace)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -80,6 +86,16 @@ pub(crate) fn chaos(workspace: &Workspace, wish: &Wish) -> anyhow::Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     bail!("not every scenario holds; the same again: --seed {seed}")
+}
+
+/// Installs what one scenario needs, where that is ours to do; without it that one is skipped, and says why.
+fn bring_fake_time(workspace: &Workspace) {
+    if fake_time_library().is_some() || !apt::is_ours_to_use() {
+        return;
+    }
+    if let Err(error) = apt::install(&[FAKE_TIME], &workspace.target.join("apt.log")) {
+        println!("  {FAKE_TIME} could not be installed: {error:#}");
+    }
 }
 
 fn save(results: &Results, path: &PathBuf) -> anyhow::Result<()> {

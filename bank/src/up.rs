@@ -167,6 +167,11 @@ async fn start(
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
+    let audits = services::audit_directory(cluster.layout());
+    if audits.exists() {
+        fs::remove_dir_all(&audits)?;
+    }
+    fs::create_dir_all(&audits)?;
     for program in services::services(workspace, cluster, request.port)? {
         cluster.start_program(program);
     }

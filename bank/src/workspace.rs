@@ -40,6 +40,11 @@ impl Workspace {
         self.target.join("site")
     }
 
+    /// What benchmarks have measured.
+    pub(crate) fn results(&self) -> PathBuf {
+        self.root.join("perf/results")
+    }
+
     /// Cargo, run in the workspace without what `cargo run` tells this very program about its package.
     pub(crate) fn cargo(&self) -> std::process::Command {
         let mut command =

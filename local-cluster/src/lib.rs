@@ -34,7 +34,7 @@ pub use layout::Layout;
 pub use ports::is_free;
 pub use postgres::{DATABASES, find_postgres};
 pub use process::{ProcessIdentity, Usage};
-pub use program::{Program, RunAs, Stage, Value, last_lines, open_log, withhold};
+pub use program::{Program, RunAs, Stage, last_lines, open_log, withhold};
 pub use secrets::{secret, secret_file};
 pub use state::{DirectoryLock, ProgramState, State, write_atomically};
 pub use supervision::{Event, Report};

@@ -48,20 +48,6 @@ pub enum Stage {
     Service,
 }
 
-/// The value of an environment variable.
-#[derive(Debug, Clone)]
-pub enum Value {
-    /// The same at every start.
-    Fixed(String),
-    /// What the file holds when the program is started; `default` when there is none.
-    OfFile {
-        /// The file.
-        path: PathBuf,
-        /// Used without it.
-        default: String,
-    },
-}
-
 /// As whom a program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunAs {
@@ -99,7 +85,7 @@ pub struct Program {
     pub(crate) stage: Stage,
     pub(crate) executable: PathBuf,
     pub(crate) arguments: Vec<OsString>,
-    pub(crate) environment: Vec<(String, Value)>,
+    pub(crate) environment: Vec<(String, String)>,
     pub(crate) working_directory: PathBuf,
     pub(crate) run_as: RunAs,
     pub(crate) stop_signal: Signal,
@@ -136,14 +122,8 @@ impl Program {
 
     /// With an environment variable more.
     #[must_use]
-    pub fn variable(self, name: &str, value: impl Into<String>) -> Self {
-        self.variable_value(name, Value::Fixed(value.into()))
-    }
-
-    /// With an environment variable more, of any kind.
-    #[must_use]
-    pub fn variable_value(mut self, name: &str, value: Value) -> Self {
-        self.environment.push((name.to_owned(), value));
+    pub fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
         self
     }
 
@@ -218,25 +198,13 @@ impl Program {
             .args(&self.arguments)
             .current_dir(&self.working_directory)
             .process_group(0);
-        for (name, value) in &self.environment {
-            command.env(name, value.read());
-        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 }
 
 /// How long a service of ours may take to end; its contract says 10 s.
 const SERVICE_STOP_DEADLINE: Duration = Duration::from_secs(12);
-
-impl Value {
-    fn read(&self) -> String {
-        match self {
-            Self::Fixed(value) => value.clone(),
-            Self::OfFile { path, default } => fs::read_to_string(path)
-                .map_or_else(|_| default.clone(), |text| text.trim().to_owned()),
-        }
-    }
-}
 
 /// Takes from a program the caller's variables that it should get from nobody but its starter.
 ///
