@@ -262,7 +262,10 @@ impl Browser {
     pub async fn tell(&self, command: &str, parameters: Value) -> Result<Value> {
         let session = self.driver.session_id();
         let answer: Value = reqwest::Client::new()
-            .post(format!("{}/session/{session}/goog/cdp/execute", self.address))
+            .post(format!(
+                "{}/session/{session}/goog/cdp/execute",
+                self.address
+            ))
             .json(&json!({ "cmd": command, "params": parameters }))
             .send()
             .await?

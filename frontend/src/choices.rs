@@ -42,8 +42,10 @@ pub(crate) struct Choices {
 
 impl Choices {
     pub(crate) fn provide() {
-        let theme = storage::get(THEME_KEPT_AS).map_or_else(Theme::default, |key| Theme::from_key(&key));
-        let preferences = storage::get(PREFERENCES_KEPT_AS).and_then(|text| Preferences::decode(&text));
+        let theme =
+            storage::get(THEME_KEPT_AS).map_or_else(Theme::default, |key| Theme::from_key(&key));
+        let preferences =
+            storage::get(PREFERENCES_KEPT_AS).and_then(|text| Preferences::decode(&text));
         provide_context(Self {
             theme: RwSignal::new(theme),
             preferences: RwSignal::new(preferences.unwrap_or_default()),

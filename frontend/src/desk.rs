@@ -46,7 +46,9 @@ impl Desk {
         let before = query("before").and_then(|count| count.parse().ok());
         Self {
             followed,
-            find: query("find").map(|find| iban::compact(&find)).unwrap_or_default(),
+            find: query("find")
+                .map(|find| iban::compact(&find))
+                .unwrap_or_default(),
             order: order.unwrap_or_default(),
             before: after.as_ref().and(before).unwrap_or_default(),
             after,
@@ -59,7 +61,11 @@ impl Desk {
         let mut address = ROUTE.to_owned();
         if !self.followed.is_empty() {
             address.push('/');
-            let accounts: Vec<_> = self.followed.iter().map(|account| escaped(account)).collect();
+            let accounts: Vec<_> = self
+                .followed
+                .iter()
+                .map(|account| escaped(account))
+                .collect();
             address.push_str(&accounts.join(","));
         }
         let mut mark = '?';
@@ -222,13 +228,22 @@ mod tests {
 
     #[test]
     fn given_an_address_by_hand_when_read_then_what_makes_no_sense_is_left_out() {
-        assert_eq!(read("/employee?sort=colour&before=7&after="), Desk::default());
+        assert_eq!(
+            read("/employee?sort=colour&before=7&after="),
+            Desk::default()
+        );
         assert_eq!(
             read("/employee/nl66open0000000000,,NL66OPEN0000000000").followed,
             [ONE]
         );
-        let many = (0..9).map(|n| format!("A{n}")).collect::<Vec<_>>().join(",");
-        assert_eq!(read(&format!("/employee/{many}")).followed.len(), FOLLOWED_MAX);
+        let many = (0..9)
+            .map(|n| format!("A{n}"))
+            .collect::<Vec<_>>()
+            .join(",");
+        assert_eq!(
+            read(&format!("/employee/{many}")).followed.len(),
+            FOLLOWED_MAX
+        );
     }
 
     #[test]

@@ -56,12 +56,7 @@ impl Filter {
     ///
     /// # Errors
     /// Which amount cannot be read, and what to do.
-    pub fn read(
-        direction: &str,
-        least: &str,
-        most: &str,
-        text: &str,
-    ) -> Result<Self, FilterError> {
+    pub fn read(direction: &str, least: &str, most: &str, text: &str) -> Result<Self, FilterError> {
         let direction = [Direction::Credit, Direction::Debit]
             .into_iter()
             .find(|known| known.key() == direction);
@@ -196,7 +191,11 @@ mod tests {
                 vec![(1, "Rent of May"), (-1, "RENT")],
                 vec![(1, "Salary")],
             ),
-            (read("", "", "", "ÉTÉ"), vec![(1, "l'été")], vec![(1, "hiver")]),
+            (
+                read("", "", "", "ÉTÉ"),
+                vec![(1, "l'été")],
+                vec![(1, "hiver")],
+            ),
         ] {
             for (changed_by, description) in passes {
                 assert!(

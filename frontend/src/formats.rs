@@ -207,12 +207,7 @@ impl Formats {
     #[must_use]
     pub fn short_date(&self, day: Day) -> String {
         let two = |number: u32| format!("{number:02}");
-        write_date(
-            &self.short_date,
-            &two(day.day),
-            &two(day.month),
-            day.year,
-        )
+        write_date(&self.short_date, &two(day.day), &two(day.month), day.year)
     }
 
     /// A day in words, for headings: `21 november 2026`.

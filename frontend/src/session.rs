@@ -98,12 +98,17 @@ impl Session {
         storage::put(CHANGED_KEY, &browser::rfc3339_now());
     }
 
-    /// Signs out.
+    /// Signs out, here or on every device.
     ///
     /// # Errors
     /// What to tell the person: then they are still signed in.
-    pub(crate) async fn sign_out(self) -> Result<(), String> {
-        match http::send::<LogOutAnswer>(&operations::log_out()).await {
+    pub(crate) async fn sign_out(self, everywhere: bool) -> Result<(), String> {
+        let operation = if everywhere {
+            operations::log_out_everywhere()
+        } else {
+            operations::log_out()
+        };
+        match http::send::<LogOutAnswer>(&operation).await {
             Ok(LogOutAnswer { .. }) => {
                 self.signed_out();
                 Ok(())

@@ -264,7 +264,10 @@ mod tests {
         let mut statement = loaded(3);
         assert_eq!(statement.apply(change(3), Origin::Live, 25), Applied::Known);
         assert_eq!(statement.apply(change(4), Origin::Live, 25), Applied::New);
-        assert_eq!(statement.apply(change(4), Origin::Missed, 25), Applied::Known);
+        assert_eq!(
+            statement.apply(change(4), Origin::Missed, 25),
+            Applied::Known
+        );
         assert_eq!(versions(&statement), [4, 3, 2, 1]);
         assert_eq!(statement.newest_cursor().as_deref(), Some("c4"));
     }

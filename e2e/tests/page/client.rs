@@ -238,6 +238,19 @@ pub(crate) async fn given_another_tab_when_one_signs_out_then_this_one_does_too(
     browser.balance_is(2_005).await
 }
 
+pub(crate) async fn given_sessions_elsewhere_when_one_signs_out_on_all_devices_then_they_end(
+    stage: &Stage,
+) -> Result<()> {
+    let browser = &stage.browser;
+    let customer = Customer::with(&stage.page, 1_000).await?;
+    customer.enter(browser, &stage.page).await?;
+    browser.click("#sign-out-everywhere").await?;
+    browser.find("#sign-in-submit").await?;
+    let me = customer.data("{ me { userName } }", json!({})).await?;
+    ensure!(me["me"].is_null(), "still signed in elsewhere: {me}");
+    Ok(())
+}
+
 pub(crate) async fn given_a_theme_and_formats_when_chosen_then_they_stay(
     stage: &Stage,
 ) -> Result<()> {
@@ -321,10 +334,7 @@ pub(crate) async fn given_the_keyboard_alone_when_one_pays_then_it_works(
         let has_ring = "const style = getComputedStyle(document.activeElement); return style.outlineStyle === 'solid' && parseFloat(style.outlineWidth) >= 2";
         browser.holds("the ring is seen", has_ring).await?;
     }
-    press(&format!(
-        "{COMPANY_IBAN}{tab}12,30{tab}by keys{enter}"
-    ))
-    .await?;
+    press(&format!("{COMPANY_IBAN}{tab}12,30{tab}by keys{enter}")).await?;
     browser.statement_is(&[-1_230, 5_000]).await?;
     browser
         .says("#status", "Payment of € 12,30 confirmed.")

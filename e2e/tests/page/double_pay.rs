@@ -5,9 +5,9 @@ use e2e::{PATIENCE, eventually};
 use serde_json::json;
 
 use crate::Stage;
-use e2e::browser::Browser;
 use crate::people::{COMPANY_IBAN, Customer};
 use crate::proxy::{Line, Proxy};
+use e2e::browser::Browser;
 
 const FUNDS: i64 = 100_000;
 

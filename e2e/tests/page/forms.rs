@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 
 use crate::Stage;
-use e2e::browser::Browser;
 use crate::people::{COMPANY_IBAN, Customer, PASSWORD};
+use e2e::browser::Browser;
 
 /// How something comes into a field.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +108,9 @@ async fn enter(browser: &Browser, selector: &str, text: &str, way: Way) -> Resul
         return browser.fill(selector, text).await;
     }
     browser.fill(selector, "").await?;
-    browser.tell("Input.insertText", json!({ "text": text })).await?;
+    browser
+        .tell("Input.insertText", json!({ "text": text }))
+        .await?;
     Ok(())
 }
 

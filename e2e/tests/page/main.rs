@@ -69,6 +69,7 @@ const CASES: &[Case] = cases![
     client::given_a_statement_when_downloaded_then_it_has_every_transaction,
     client::given_a_cut_line_when_it_is_back_then_nothing_is_missing_and_nothing_twice,
     client::given_another_tab_when_one_signs_out_then_this_one_does_too,
+    client::given_sessions_elsewhere_when_one_signs_out_on_all_devices_then_they_end,
     client::given_a_theme_and_formats_when_chosen_then_they_stay,
     client::given_the_keyboard_alone_when_one_pays_then_it_works,
     employee::given_accounts_when_searched_sorted_and_paged_then_the_address_keeps_it,

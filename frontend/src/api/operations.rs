@@ -622,6 +622,17 @@ pub fn log_out() -> Operation {
     }
 }
 
+const LOG_OUT_EVERYWHERE: &str = "mutation LogOutEverywhere { logOut: logOutEverywhere }";
+
+/// Signs out on every device.
+#[must_use]
+pub fn log_out_everywhere() -> Operation {
+    Operation {
+        query: LOG_OUT_EVERYWHERE,
+        variables: Value::Null,
+    }
+}
+
 const DEPOSIT: &str = "mutation Deposit($input: DepositInput!) { payment: deposit(input: $input) { __typename \
     ... on CommandRejected { reason message } } }";
 const TRANSFER: &str = "mutation Transfer($input: TransferInput!) { payment: transfer(input: $input) { __typename \
@@ -701,6 +712,7 @@ mod tests {
             OPEN_ACCOUNT,
             LOG_IN,
             LOG_OUT,
+            LOG_OUT_EVERYWHERE,
             DEPOSIT,
             TRANSFER,
             FOLLOW,

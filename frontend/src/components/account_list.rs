@@ -13,9 +13,7 @@ use crate::{
     announcer::Announcer,
     api::{
         http,
-        operations::{
-            self, ACCOUNT_ORDERS, AccountPage, AccountsAnswer, ErrorCode, ListedAccount,
-        },
+        operations::{self, ACCOUNT_ORDERS, AccountPage, AccountsAnswer, ErrorCode, ListedAccount},
     },
     browser,
     desk::{ACCOUNTS_PER_PAGE, Desk},
@@ -30,7 +28,12 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Listed {
     Loading,
-    Page { page: AccountPage, at: LocalTime },
+    Page {
+        page: AccountPage,
+        at: LocalTime,
+        /// Accounts before this page.
+        before: usize,
+    },
     Failed(String),
 }
 
@@ -40,6 +43,7 @@ struct Question {
     find: String,
     order: usize,
     after: Option<String>,
+    before: usize,
     asked: u32,
 }
 
@@ -56,6 +60,7 @@ pub(crate) fn AccountList(desk: Memo<Desk>) -> impl IntoView {
             find: desk.find.clone(),
             order: desk.order,
             after: desk.after.clone(),
+            before: desk.before,
             asked,
         })
     });
@@ -71,7 +76,7 @@ pub(crate) fn AccountList(desk: Memo<Desk>) -> impl IntoView {
         spawn_local(async move {
             let answer = http::send::<AccountsAnswer>(&operation).await;
             // A later question is under way, or the page has moved on.
-            if question.try_get_untracked() != Some(asked_for) {
+            if question.try_get_untracked().as_ref() != Some(&asked_for) {
                 return;
             }
             match answer {
@@ -80,6 +85,7 @@ pub(crate) fn AccountList(desk: Memo<Desk>) -> impl IntoView {
                     listed.set(Listed::Page {
                         page,
                         at: browser::local_now(),
+                        before: asked_for.before,
                     });
                 }
                 Err(error) => {
@@ -93,7 +99,13 @@ pub(crate) fn AccountList(desk: Memo<Desk>) -> impl IntoView {
     });
     let navigate = use_navigate();
     let go = Callback::new(move |to: Desk| {
-        navigate(&to.address(), NavigateOptions { scroll: false, ..NavigateOptions::default() });
+        navigate(
+            &to.address(),
+            NavigateOptions {
+                scroll: false,
+                ..NavigateOptions::default()
+            },
+        );
     });
     let ask_again = move || asked.update(|asked| *asked += 1);
     let find = move |event: web_sys::SubmitEvent| {
@@ -107,12 +119,13 @@ pub(crate) fn AccountList(desk: Memo<Desk>) -> impl IntoView {
         }
     };
     let heading = move || match listed.get() {
-        Listed::Page { page, at } => {
+        Listed::Page { page, at, .. } => {
             format!("{}, as of {}", count_in_words(page.total_count), at.clock())
         }
         Listed::Loading | Listed::Failed(_) => String::new(),
     };
-    let body = move || match listed.get() {
+    let body = move || {
+        match listed.get() {
         Listed::Loading => view! { <LoadingLines/> }.into_any(),
         Listed::Failed(words) => view! {
             <p class="failure">{words}</p>
@@ -132,6 +145,7 @@ pub(crate) fn AccountList(desk: Memo<Desk>) -> impl IntoView {
             }
             .into_any()
         }
+    }
     };
     view! {
         <section class="accounts" aria-labelledby="accounts-heading">
@@ -178,14 +192,17 @@ fn Pager(desk: Memo<Desk>, listed: RwSignal<Listed>, go: Callback<Desk>) -> impl
         _ => None,
     };
     let range = move || match listed.get() {
-        Listed::Page { page, .. } if !page.nodes.is_empty() => {
-            let before = desk.with(|desk| desk.before);
-            let ends = [before + 1, before + page.nodes.len()].map(|place| words::counted(place as u64));
+        Listed::Page { page, before, .. } if !page.nodes.is_empty() => {
+            let ends =
+                [before + 1, before + page.nodes.len()].map(|place| words::counted(place as u64));
             ends.join("–")
         }
         _ => String::new(),
     };
-    let button = move |id: &'static str, name: &'static str, off: Signal<bool>, act: Callback<()>| {
+    let button = move |id: &'static str,
+                       name: &'static str,
+                       off: Signal<bool>,
+                       act: Callback<()>| {
         let press = move |_| {
             if !off.get_untracked() {
                 act.run(());
@@ -218,7 +235,9 @@ fn Pager(desk: Memo<Desk>, listed: RwSignal<Listed>, go: Callback<Desk>) -> impl
     });
     let next = Callback::new(move |()| {
         if let Some(cursor) = untrack(next_cursor) {
-            go.run(desk.with_untracked(|desk| desk.at(desk.before + ACCOUNTS_PER_PAGE, Some(cursor))));
+            go.run(
+                desk.with_untracked(|desk| desk.at(desk.before + ACCOUNTS_PER_PAGE, Some(cursor))),
+            );
         }
     });
     view! {
@@ -240,8 +259,10 @@ fn ListedRow(account: ListedAccount, desk: Memo<Desk>, go: Callback<Desk>) -> im
         ..
     } = account;
     let account = StoredValue::new(iban.clone());
-    let is_followed = Memo::new(move |_| desk.with(|desk| account.with_value(|iban| desk.follows(iban))));
-    let toggle = move |_| go.run(desk.with_untracked(|desk| account.with_value(|iban| desk.toggled(iban))));
+    let is_followed =
+        Memo::new(move |_| desk.with(|desk| account.with_value(|iban| desk.follows(iban))));
+    let toggle =
+        move |_| go.run(desk.with_untracked(|desk| account.with_value(|iban| desk.toggled(iban))));
     let is_full = move || !is_followed.get() && !desk.with(Desk::has_room);
     let only = move || desk.with(|desk| account.with_value(|iban| desk.only(iban).address()));
     let changed = changed_at.map(|at| {

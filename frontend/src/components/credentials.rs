@@ -96,7 +96,7 @@ where
         ..
     } = wording;
     view! {
-        <section aria-labelledby=format!("{id}-heading")>
+        <section class="credentials" aria-labelledby=format!("{id}-heading")>
             <h2 id=format!("{id}-heading")>{title}</h2>
             <ErrorSummary errors=errors/>
             <form id=form_id novalidate=true on:submit=on_submit>

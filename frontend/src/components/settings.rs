@@ -17,7 +17,8 @@ pub(crate) fn Settings(place: &'static str) -> impl IntoView {
             chosen_formats::choose(locale);
         }
     };
-    let choose_theme = move |event| choices.choose_theme(Theme::from_key(&event_target_value(&event)));
+    let choose_theme =
+        move |event| choices.choose_theme(Theme::from_key(&event_target_value(&event)));
     let formats_id = format!("{place}-formats");
     let theme_id = format!("{place}-theme");
     view! {

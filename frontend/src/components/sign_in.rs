@@ -123,11 +123,39 @@ pub(crate) fn DemoUsers(
 #[component]
 pub(crate) fn SignedInAs() -> impl IntoView {
     let session: Session = expect_context();
-    let announcer: Announcer = expect_context();
     let failure = RwSignal::new(None::<String>);
-    let leave = move |_| {
+    let leave = way_out(false, failure);
+    view! {
+        <div class="signed-in">
+            <span>{move || session.user().map(|user| user.user_name)}</span>
+            <button type="button" id="sign-out" on:click=leave>"Sign out"</button>
+            <Failure words=failure/>
+        </div>
+    }
+}
+
+/// The way out of every device at once.
+#[component]
+pub(crate) fn SignOutEverywhere() -> impl IntoView {
+    let failure = RwSignal::new(None::<String>);
+    let leave = way_out(true, failure);
+    view! {
+        <div class="everywhere">
+            <button type="button" id="sign-out-everywhere" class="small" on:click=leave>"Sign out on all devices"</button>
+            <Failure words=failure/>
+        </div>
+    }
+}
+
+fn way_out(
+    everywhere: bool,
+    failure: RwSignal<Option<String>>,
+) -> impl Fn(web_sys::MouseEvent) + Copy {
+    let session: Session = expect_context();
+    let announcer: Announcer = expect_context();
+    move |_| {
         spawn_local(async move {
-            match session.sign_out().await {
+            match session.sign_out(everywhere).await {
                 Ok(()) => announcer.status("Signed out."),
                 Err(words) => {
                     let words = format!("You are still signed in. {words}");
@@ -136,12 +164,5 @@ pub(crate) fn SignedInAs() -> impl IntoView {
                 }
             }
         });
-    };
-    view! {
-        <div class="signed-in">
-            <span>{move || session.user().map(|user| user.user_name)}</span>
-            <button type="button" id="sign-out" on:click=leave>"Sign out"</button>
-            <Failure words=failure/>
-        </div>
     }
 }

@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     announcer::Announcer,
-    browser, chosen_formats,
+    browser,
     choices::Choices,
+    chosen_formats,
     following::{Following, Phase},
     iban,
     outbox::Sent,
@@ -158,7 +159,11 @@ fn Rows(following: Following, sent: Signal<Vec<Sent>>) -> impl IntoView {
         choices.preferences.with(|preferences| {
             let mut class = String::new();
             for column in Column::ALL {
-                let prefix = if preferences.shows(column) { "with-" } else { "no-" };
+                let prefix = if preferences.shows(column) {
+                    "with-"
+                } else {
+                    "no-"
+                };
                 class.push_str(prefix);
                 class.push_str(column.key());
                 class.push(' ');
@@ -216,7 +221,8 @@ fn hold_while_reading(following: Following, table: NodeRef<Table>) {
     let scrolled = window_event_listener(leptos::ev::scroll, move |_| look());
     let focused = window_event_listener(leptos::ev::focusin, move |_| look());
     // Where the focus goes is known only after it has left.
-    let blurred = window_event_listener(leptos::ev::focusout, move |_| request_animation_frame(look));
+    let blurred =
+        window_event_listener(leptos::ev::focusout, move |_| request_animation_frame(look));
     on_cleanup(move || {
         scrolled.remove();
         focused.remove();

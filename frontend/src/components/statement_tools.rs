@@ -4,8 +4,9 @@ use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
     announcer::Announcer,
-    browser, csv,
+    browser,
     choices::Choices,
+    csv,
     filter::{Filter, FilterError},
     following::Following,
     preferences::{Column, ROWS_CHOICES},
@@ -17,7 +18,11 @@ use crate::{
 pub(crate) fn Tools(following: Following, all: bool, id: String) -> impl IntoView {
     let pause = move || {
         let paused = following.is_paused();
-        let label = if paused { "Resume updates" } else { "Pause updates" };
+        let label = if paused {
+            "Resume updates"
+        } else {
+            "Pause updates"
+        };
         view! { <button type="button" class="small" on:click=move |_| following.pause(!paused)>{label}</button> }
     };
     view! {
@@ -57,7 +62,11 @@ fn RowsChoice() -> impl IntoView {
 fn ColumnsChoice() -> impl IntoView {
     let choices: Choices = expect_context();
     let choice = move |column: Column| {
-        let shown = move || choices.preferences.with(|preferences| preferences.shows(column));
+        let shown = move || {
+            choices
+                .preferences
+                .with(|preferences| preferences.shows(column))
+        };
         let choose = move |event| {
             let shown = event_target_checked(&event);
             choices.prefer(|preferences| preferences.show(column, shown));
@@ -94,9 +103,15 @@ fn Download(following: Following) -> impl IntoView {
                 Ok(transactions) => {
                     let name = format!("{}.csv", following.iban());
                     browser::download(&name, "text/csv", &csv::write(&transactions));
-                    announcer.status(format!("Downloaded {} rows.", words::counted(transactions.len() as u64)));
+                    announcer.status(format!(
+                        "Downloaded {} rows.",
+                        words::counted(transactions.len() as u64)
+                    ));
                 }
-                Err(error) => announcer.alert(format!("Nothing was downloaded. {}", words::load_failure(&error))),
+                Err(error) => announcer.alert(format!(
+                    "Nothing was downloaded. {}",
+                    words::load_failure(&error)
+                )),
             }
             is_working.try_set(false);
         });
@@ -128,7 +143,11 @@ fn FilterForm(following: Following, id: String) -> impl IntoView {
         match read() {
             Ok(filter) => {
                 wrong.set(None);
-                announcer.status(if filter.is_empty() { "All transactions are shown." } else { "Filtered." });
+                announcer.status(if filter.is_empty() {
+                    "All transactions are shown."
+                } else {
+                    "Filtered."
+                });
                 following.set_filter(filter);
             }
             Err(error) => {
@@ -138,7 +157,9 @@ fn FilterForm(following: Following, id: String) -> impl IntoView {
         }
     };
     let clear = move |_| {
-        [direction, least, most, text].iter().for_each(|field| field.set(String::new()));
+        [direction, least, most, text]
+            .iter()
+            .for_each(|field| field.set(String::new()));
         wrong.set(None);
         following.set_filter(Filter::default());
     };
@@ -146,12 +167,18 @@ fn FilterForm(following: Following, id: String) -> impl IntoView {
     Effect::new(move |was_filtered: Option<bool>| {
         let is_filtered = !following.filter().is_empty();
         if was_filtered == Some(true) && !is_filtered {
-            [direction, least, most, text].iter().for_each(|field| field.set(String::new()));
+            [direction, least, most, text]
+                .iter()
+                .for_each(|field| field.set(String::new()));
         }
         is_filtered
     });
     let amount = |name: String, label: &'static str, value: RwSignal<String>, at: FilterError| {
-        let is_wrong = move || wrong.get().is_some_and(|error| error == at || error == FilterError::Crossed);
+        let is_wrong = move || {
+            wrong
+                .get()
+                .is_some_and(|error| error == at || error == FilterError::Crossed)
+        };
         view! {
             <label>
                 {label}

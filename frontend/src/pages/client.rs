@@ -16,7 +16,7 @@ use crate::{
         iban::Iban,
         open_account::OpenAccountForm,
         pay_form::PayForm,
-        sign_in::{DemoUsers, SignInForm, SignedInAs},
+        sign_in::{DemoUsers, SignInForm, SignOutEverywhere, SignedInAs},
         statement::{LoadingLines, Statement},
     },
     following::{Following, Phase},
@@ -155,6 +155,7 @@ fn OwnAccount(iban: String, user_name: String, has_errors: RwSignal<bool>) -> im
         </div>
         <Acts has_errors=has_errors/>
         <Statement following=following heading="Statement" empty="No transactions yet. Deposit cash to start." sent=sent tools=true/>
+        <SignOutEverywhere/>
     }
 }
 

@@ -52,10 +52,13 @@ pub(crate) fn Employee() -> impl IntoView {
 fn AllAccounts(desk: Memo<Desk>) -> impl IntoView {
     let followed = Memo::new(move |_| desk.with(|desk| desk.followed.clone()));
     let balances = RwSignal::new(Vec::<(String, Cents)>::new());
-    let entry = move |iban: String| view! { <FollowedAccount iban=iban desk=desk balances=balances/> };
+    let entry =
+        move |iban: String| view! { <FollowedAccount iban=iban desk=desk balances=balances/> };
     let together = Signal::derive(move || {
         balances.with(|balances| {
-            let sum = balances.iter().fold(0_i64, |sum, (_, balance)| sum.saturating_add(balance.0));
+            let sum = balances
+                .iter()
+                .fold(0_i64, |sum, (_, balance)| sum.saturating_add(balance.0));
             Cents(sum)
         })
     });
@@ -102,7 +105,8 @@ fn FollowedAccount(
     });
     on_cleanup(move || {
         let account = account.try_get_value();
-        balances.try_update(|balances| balances.retain(|(known, _)| Some(known) != account.as_ref()));
+        balances
+            .try_update(|balances| balances.retain(|(known, _)| Some(known) != account.as_ref()));
     });
     // The first has the names that everything else knows; the others have their own.
     let is_first = desk.with_untracked(|desk| desk.followed.first() == Some(&iban));
@@ -118,7 +122,10 @@ fn FollowedAccount(
     let back = move || desk.with(|desk| desk.none().address());
     let about = move || {
         let (limit, version) = (following.limit().as_balance(), following.newest_version());
-        format!("Limit {limit}, versions 1–{}", words::counted(version.max(1)))
+        format!(
+            "Limit {limit}, versions 1–{}",
+            words::counted(version.max(1))
+        )
     };
     let totals = move || {
         let (count, received, paid) = following.totals();

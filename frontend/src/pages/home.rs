@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Fit on the first screen beside the first steps.
-const ROWS: usize = 8;
+const ROWS: usize = 5;
 
 #[component]
 pub(crate) fn Home() -> impl IntoView {
