@@ -126,6 +126,15 @@ impl Fleet {
         self.last_run
     }
 
+    /// Commands that wait for an answer on a socket that is open.
+    #[must_use]
+    pub fn under_way(&self) -> u64 {
+        let sockets = self.sockets.iter();
+        sockets
+            .map(|socket| u64::from(socket.under_way.load(Relaxed)))
+            .sum()
+    }
+
     /// Changes that were seen so far.
     #[must_use]
     pub fn events(&self) -> u64 {

@@ -25,6 +25,8 @@ use super::search::Tried;
 use super::step::{Order, latency};
 use super::witness::Witness;
 
+/// How often sockets are looked after while a load recovers.
+const LOOK: Duration = Duration::from_millis(100);
 const QUIET_CHECK: Duration = Duration::from_secs(5);
 const RECOVERY_RATE: f64 = 1_000.0;
 const FOLLOWED_RATE: f64 = 1_000.0;
@@ -280,6 +282,12 @@ impl Run {
             rustix::process::kill_process(pid, rustix::process::Signal::KILL)
                 .map_err(|error| Error::io("kill", HANDLER)(error.into()))?;
         }
+        while !sending.is_finished() {
+            // The burst afterwards is more than some who follow may leave unread: they come
+            // back and go on where they were.
+            self.bench.fleet.mend()?;
+            self.bench.pause(LOOK)?;
+        }
         sending.finish()?;
         self.bench.settle(&wall, RECOVERY_PATIENCE)?;
         let counts = wall.count(0..wall.len());
@@ -291,13 +299,23 @@ impl Run {
             per_second: RECOVERY_RATE,
             flows_again_ms: since(wall.flows_again_ns(killed_ns)),
             caught_up_ms: since(wall.caught_up_ns(killed_ns, CAUGHT_UP_NS)),
-            lost: counts.timed_out + counts.dropped,
+            lost: counts.timed_out,
+            not_sent: counts.dropped,
+            failed: counts.failed,
             visible,
         };
         self.say(&format!(
-            "handler killed under {RECOVERY_RATE:.0}/s: flows again after {:.0} ms, caught up after {:.0} ms, {} lost",
-            recovery.flows_again_ms, recovery.caught_up_ms, recovery.lost
+            "handler killed under {RECOVERY_RATE:.0}/s: flows again after {:.0} ms, caught up after {:.0} ms; {} \
+             unanswered, {} failed or pending, {} not sent since too many were under way",
+            recovery.flows_again_ms,
+            recovery.caught_up_ms,
+            recovery.lost,
+            recovery.failed,
+            recovery.not_sent
         ));
+        for why in self.bench.fleet.take_closed().iter().take(1) {
+            self.say(&format!("a socket was closed: {why}"));
+        }
         self.results.recovery = Some(recovery);
         Ok(())
     }

@@ -345,8 +345,14 @@ pub struct Recovery {
     pub flows_again_ms: f64,
     /// From the kill until no command had waited longer than 100 ms.
     pub caught_up_ms: f64,
-    /// Commands that never got an answer.
+    /// Commands that never got an answer, or whose change no client saw.
     pub lost: u64,
+    /// Commands that were answered with an error, or *pending* while the handler was away.
+    #[serde(default)]
+    pub failed: u64,
+    /// Commands that no socket could take: too many were under way.
+    #[serde(default)]
+    pub not_sent: u64,
     /// Of all commands, those that waited included.
     pub visible: Latency,
 }

@@ -49,6 +49,12 @@ impl Sending {
         Ok(Sending { thread, stop })
     }
 
+    /// Whether all are sent.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits until all are sent.
     ///
     /// # Errors

@@ -164,19 +164,28 @@ impl Bench {
         Wall::new(run, first_ns, times, plans, unix_ms)
     }
 
-    /// Waits until everything was answered and seen; false when it was not in time.
+    /// Waits until everything was answered and seen; false when it was not in time. Sockets
+    /// that were closed are opened again: what was under way on them is never answered, but
+    /// its changes come.
     ///
     /// # Errors
-    /// [`Error::Interrupted`].
+    /// [`Error::Interrupted`], or a gateway that lets nobody in.
     pub fn settle(&self, wall: &Wall, patience: Duration) -> Result<bool, Error> {
         let deadline = Instant::now() + patience;
-        while !wall.is_complete() {
+        loop {
+            if wall.is_complete() {
+                return Ok(true);
+            }
             if Instant::now() > deadline {
+                return Ok(false);
+            }
+            self.fleet.mend()?;
+            if self.fleet.under_way() == 0 && wall.is_seen() {
+                // Nobody will answer what is still open.
                 return Ok(false);
             }
             self.pause(LOOK)?;
         }
-        Ok(true)
     }
 
     /// Holds a load and measures it.

@@ -355,7 +355,10 @@ mod tests {
             2,
             "zero has no place: {svg}"
         );
-        assert!(!svg.contains("NaN") && !svg.contains("inf") && !svg.contains("\"-"));
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        for outside in ["cx=\"-", "cy=\"-", "x1=\"-", "y1=\"-"] {
+            assert!(!svg.contains(outside), "{outside}: {svg}");
+        }
         assert_eq!(chart(Vec::new()).svg(), "");
     }
 

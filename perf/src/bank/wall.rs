@@ -190,7 +190,13 @@ impl Wall {
     /// Whether everything that was sent was answered, and every change of it was seen.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        (0..self.len()).all(|index| self.missing(index) == 0 && !self.is_open(index))
+        self.is_seen() && !(0..self.len()).any(|index| self.is_open(index))
+    }
+
+    /// Whether every change of what was confirmed was seen.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        (0..self.len()).all(|index| self.missing(index) == 0)
     }
 
     fn is_open(&self, index: usize) -> bool {
