@@ -22,7 +22,7 @@ pub struct Results {
     pub version: u32,
     /// What was measured.
     pub subject: String,
-    /// Which run: `quick`, `full`, `target` or `article`.
+    /// Which run: `quick`, `full`, `smoke`, `target` or `article`.
     pub kind: String,
     /// When it began, UTC.
     pub measured_at: String,
@@ -165,7 +165,8 @@ impl Floor {
 /// One load, held for a while.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Step {
-    /// `idle`, `ladder`, `bisection`, `25 %`, `50 %`, `75 %`, `100 %`, `stages`, `followers`.
+    /// `nothing`, `idle`, `ladder`, `bisection`, `25 %`, `50 %`, `75 %`, `100 %`, `stages`,
+    /// `stages at 50 %`, `followers`.
     pub name: String,
     /// Commands per second that were meant to be sent.
     pub offered_per_second: f64,
