@@ -1,8 +1,6 @@
 //! What was measured: documents of runs and what the article published in 2019, as charts and tables. A document is
 //! read for what is drawn and no more; one of another form is shown by its name alone.
 
-use serde::Deserialize;
-
 use crate::{
     api::status::MeasuredResult,
     chart::{Bars, Chart},
@@ -12,9 +10,12 @@ mod compare;
 mod documents;
 mod draw;
 mod published;
+mod readable;
 
 pub use compare::{Against, FigureRow, PublishedRow, against_published, against_run};
-pub use documents::{BankDocument, Document, Figure, Floor, HandlerDocument, Step, Target};
+pub use documents::{
+    BankDocument, Document, Figure, Floor, HandlerDocument, Machine, Step, Target,
+};
 pub use draw::draw;
 pub use published::{Handler, Published, published};
 
@@ -183,18 +184,4 @@ pub struct Drawn {
     pub pictures: Vec<Picture>,
     /// What makes the comparison unfair, in both directions; empty where nothing is compared.
     pub differs: Vec<String>,
-}
-
-/// Two names for what is the same thing in every document.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Machine {
-    /// As the kernel names it.
-    pub processor: String,
-    /// How many.
-    pub cores: u32,
-    /// Of the machine.
-    pub memory_mib: u64,
-    /// Name and version.
-    pub kernel: String,
 }

@@ -282,8 +282,11 @@ fn ChartOf(kind: Kind, chosen: Chosen) -> impl IntoView {
     let differs = move || {
         drawn.with(|Drawn { differs, .. }| {
             (!differs.is_empty()).then(|| {
-                let lines = differs.iter().map(|line| view! { <p>{line.clone()}</p> }).collect_view();
-                view! { <aside class="differs" aria-labelledby="differs-heading"><h3 id="differs-heading">"What differs"</h3>{lines}</aside> }
+                let lines = differs
+                    .iter()
+                    .map(|line| view! { <p>{line.clone()}</p> })
+                    .collect_view();
+                view! { <div class="differs"><h3>"What differs"</h3>{lines}</div> }
             })
         })
     };

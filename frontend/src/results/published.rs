@@ -1,55 +1,56 @@
 //! What the article published in 2019, from the one file that has it with its source.
 
-use serde::Deserialize;
+use serde_json::Value;
+
+use super::readable::{Readable, readable};
 
 const TEXT: &str = include_str!("../../../perf/published/2019.json");
 
-/// The published figures.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Published {
-    /// Of the article.
-    pub title: String,
-    /// Where it is.
-    pub source: Source,
-    /// On what.
-    pub machine: String,
-    /// How.
-    pub measured: String,
-    columns: Vec<String>,
-    /// Four ways to write the handler.
-    pub handlers: Vec<Handler>,
-}
+readable! {
+    /// The published figures.
+    pub struct Published {
+        /// Of the article.
+        pub title: String,
+        /// Where it is.
+        pub source: Source,
+        /// On what.
+        pub machine: String,
+        /// How.
+        pub measured: String,
+        /// Names of what a step holds.
+        pub columns: Vec<String>,
+        /// Four ways to write the handler.
+        pub handlers: Vec<Handler>,
+    }
 
-/// Where the figures come from.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Source {
-    /// Address of the article.
-    pub article: String,
-    /// Where its rows are.
-    pub data: String,
-}
+    /// Where the figures come from.
+    pub struct Source {
+        /// Address of the article.
+        pub article: String,
+        /// Where its rows are.
+        pub data: String,
+    }
 
-/// One handler of 2019.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Handler {
-    /// Stable.
-    pub id: String,
-    /// For people.
-    pub name: String,
-    /// The load from which 5 % took longer than a second.
-    pub p95_above_1_s_from_per_second: f64,
-    steps: Vec<Vec<Option<f64>>>,
-    #[serde(skip)]
-    columns: Vec<String>,
+    /// One handler of 2019.
+    pub struct Handler {
+        /// Stable.
+        pub id: String,
+        /// For people.
+        pub name: String,
+        /// The load from which 5 % took longer than a second.
+        pub p95_above_1_s_from_per_second: f64,
+        /// Rows, in the order of the columns.
+        pub steps: Vec<Vec<Option<f64>>>,
+        /// As in [`Published::columns`].
+        pub columns: Vec<String>,
+    }
 }
 
 /// Reads the file; it is part of the page.
 #[must_use]
 pub fn published() -> Published {
-    let mut published: Published = serde_json::from_str(TEXT).unwrap_or_default();
+    let value: Value = serde_json::from_str(TEXT).unwrap_or_default();
+    let mut published = Published::read(&value);
     for handler in &mut published.handlers {
         handler.columns.clone_from(&published.columns);
     }
