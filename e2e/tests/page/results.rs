@@ -16,6 +16,7 @@ pub(crate) async fn given_every_chart_when_opened_then_it_says_what_was_found_an
 ) -> Result<()> {
     let browser = &stage.browser;
     browser.go(&format!("{}/results", stage.page)).await?;
+    browser.find(".wide-list a").await?;
     let links = browser
         .run("return [...document.querySelectorAll('.wide-list a')].map(a => a.getAttribute('href'))", vec![])
         .await?;

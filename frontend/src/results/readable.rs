@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// What can be read from a JSON value, whatever that is.
-pub trait Readable: Sized {
+pub(super) trait Readable: Sized {
     /// Reads it; empty where there is nothing to read.
     fn read(value: &Value) -> Self;
 }
