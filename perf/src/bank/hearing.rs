@@ -177,7 +177,11 @@ async fn listen(shared: &Shared, socket: &Socket, stream: &tokio::net::TcpStream
                 Err(frames::NoFrame) => return "sent what is no frame".to_owned(),
                 Ok(Some((frame, length))) => {
                     match frame.opcode {
-                        frames::TEXT => shared.hear(socket, frame.payload, now_ns),
+                        frames::TEXT => {
+                            if let Err(why) = shared.hear(socket, frame.payload, now_ns) {
+                                return why;
+                            }
+                        }
                         frames::PING => pong(socket, frame.payload),
                         frames::CLOSE => return close_reason(frame.payload),
                         _ => {}
@@ -266,11 +270,14 @@ impl Shared {
         lock(&self.walls).get(usize::from(run))?.clone()
     }
 
-    fn hear(&self, socket: &Socket, text: &[u8], now_ns: u64) {
+    /// Takes a message in; an error is why the socket is of no more use: a subscription that
+    /// the gateway ended, as it does with who reads too slowly, is resumed on a new one.
+    fn hear(&self, socket: &Socket, text: &[u8], now_ns: u64) -> Result<(), String> {
         let Ok(head) = serde_json::from_slice::<Head<'_>>(text) else {
             self.find(format!("no message: {}", String::from_utf8_lossy(text)));
-            return;
+            return Ok(());
         };
+        let ended = || format!("a subscription ended: {}", String::from_utf8_lossy(text));
         match head.kind {
             "next" => {
                 let data = serde_json::from_slice::<Next<'_>>(text).ok();
@@ -285,7 +292,7 @@ impl Shared {
                     ) => {
                         self.change(socket, &change, now_ns);
                     }
-                    ("s", _) => self.find(format!("no change: {}", String::from_utf8_lossy(text))),
+                    ("s", _) => return Err(ended()),
                     (id, data) => {
                         let kind = data.and_then(|data| data.transfer).map(|it| it.kind);
                         let answer = match kind {
@@ -304,14 +311,10 @@ impl Shared {
                 socket.under_way.fetch_sub(1, Relaxed);
                 self.answer(head.id, Answer::Failed, now_ns);
             }
-            "complete" | "error" => {
-                self.find(format!(
-                    "a subscription ended: {}",
-                    String::from_utf8_lossy(text)
-                ));
-            }
+            "complete" | "error" => return Err(ended()),
             _ => {}
         }
+        Ok(())
     }
 
     fn answer(&self, id: &str, answer: Answer, now_ns: u64) {

@@ -17,6 +17,9 @@ use super::wall::{Answer, Wall};
 const WAIT: Duration = Duration::from_secs(60);
 /// Runs of more commands are not decided again: about a GiB of memory.
 const REPLAY_MAX: u64 = 1_000_000;
+/// Balances that are not as expected are looked at so often, with a pause between.
+const LOOKS: usize = 20;
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// More findings of a kind say nothing new.
 const SHOWN_MAX: usize = 5;
 
@@ -25,16 +28,21 @@ const SHOWN_MAX: usize = 5;
 /// # Errors
 /// When somebody could not be asked; nothing is known then.
 pub fn judge(bench: &Bench, api: &Api, sources: Option<&Sources>) -> Result<Verdict, Error> {
-    let mut findings = seen_by_clients(bench);
     let walls = bench.fleet.walls();
-    let balances = bench
-        .runtime
-        .block_on(api.balances(bench.fleet.customers()))?;
-    findings.extend(wrong_balances(
-        bench,
-        walls.iter().map(AsRef::as_ref),
-        &balances,
-    ));
+    // Whoever was cut off comes back, and the read model may be a moment behind.
+    bench.fleet.mend()?;
+    let mut wrong = Vec::new();
+    for _ in 0..LOOKS {
+        let asked = api.balances(bench.fleet.customers());
+        let balances = bench.runtime.block_on(asked)?;
+        wrong = wrong_balances(bench, walls.iter().map(AsRef::as_ref), &balances);
+        if wrong.is_empty() {
+            break;
+        }
+        bench.pause(LOOK_AGAIN)?;
+    }
+    let mut findings = seen_by_clients(bench);
+    findings.append(&mut wrong);
     let mut verdict = match sources {
         Some(sources) => audit(&bench.runtime, sources)?,
         None => Verdict {
