@@ -215,10 +215,13 @@ fn service_node(status: &Status, name: &str, place: Place) -> Node {
                         .map(|percent| format!("{} CPU", figures::percent(percent))),
                 ];
                 let used: Vec<String> = use_of_machine.into_iter().flatten().collect();
-                if !used.is_empty() {
-                    lines.push(used.join(", "));
-                    said.extend(used);
-                }
+                // Of what is not ours only that it answers is known.
+                lines.push(if used.is_empty() {
+                    state
+                } else {
+                    used.join(", ")
+                });
+                said.extend(used);
             } else {
                 lines.push(state);
             }
