@@ -1,5 +1,7 @@
 //! What the article published in 2019, from the one file that has it with its source.
 
+#![expect(clippy::float_arithmetic, reason = "measured, not money")]
+
 use serde_json::Value;
 
 use super::readable::{Readable, readable};
