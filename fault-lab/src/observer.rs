@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -27,6 +27,8 @@ use crate::{
 const POLL: Duration = Duration::from_millis(100);
 /// One question to the broker.
 const QUESTION: Duration = Duration::from_secs(5);
+/// A partition that gives nothing for so long, though it had more all the time, is stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(3);
 
 /// Topic without its prefix, and partition.
 pub type Place = (String, i32);
@@ -35,9 +37,20 @@ pub type Place = (String, i32);
 pub struct Observer {
     board: Arc<Mutex<Board>>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
     client: ClientConfig,
     prefix: String,
+}
+
+/// What the reading thread and the one that watches it share.
+struct Reading {
+    client: ClientConfig,
+    prefix: String,
+    /// The next record of each partition.
+    positions: Mutex<BTreeMap<Place, i64>>,
+    /// A partition stands still: a new client is wanted.
+    is_stuck: AtomicBool,
+    stop: Arc<AtomicBool>,
 }
 
 impl Observer {
@@ -55,33 +68,26 @@ impl Observer {
         let consumer: BaseConsumer = client
             .create()
             .map_err(LabError::kafka("make a consumer"))?;
-        let mut assignment = TopicPartitionList::new();
-        for (topic, partition) in places(&consumer, prefix)? {
-            let topic = format!("{prefix}{topic}");
-            assignment
-                .add_partition_offset(&topic, partition, Offset::Beginning)
-                .map_err(LabError::kafka("choose partitions"))?;
-        }
-        consumer
-            .assign(&assignment)
-            .map_err(LabError::kafka("read the topics"))?;
-        let board = Arc::new(Mutex::new(Board::default()));
+        let places = places(&consumer, prefix)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let thread = {
-            let (board, stop, prefix) = (Arc::clone(&board), Arc::clone(&stop), prefix.to_owned());
-            std::thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    // An error is a broker that is away; the client goes on when it is back.
-                    if let Some(Ok(message)) = consumer.poll(POLL) {
-                        note(&board, &schemas, clock, &prefix, &message);
-                    }
-                }
-            })
+        let reading = Arc::new(Reading {
+            client: client.clone(),
+            prefix: prefix.to_owned(),
+            positions: Mutex::new(places.into_iter().map(|place| (place, 0)).collect()),
+            is_stuck: AtomicBool::new(false),
+            stop: Arc::clone(&stop),
+        });
+        let consumer = reading.open()?;
+        let board = Arc::new(Mutex::new(Board::default()));
+        let reader = {
+            let (reading, board) = (Arc::clone(&reading), Arc::clone(&board));
+            std::thread::spawn(move || reading.read(consumer, &board, &schemas, clock))
         };
+        let watcher = std::thread::spawn(move || reading.watch());
         Ok(Observer {
             board,
             stop,
-            thread: Some(thread),
+            threads: vec![reader, watcher],
             client,
             prefix: prefix.to_owned(),
         })
@@ -98,19 +104,7 @@ impl Observer {
     /// When the broker does not say.
     pub async fn ends(&self) -> Result<BTreeMap<Place, i64>, LabError> {
         let (client, prefix) = (self.client.clone(), self.prefix.clone());
-        let asking = tokio::task::spawn_blocking(move || {
-            let consumer: BaseConsumer = client
-                .create()
-                .map_err(LabError::kafka("make a consumer"))?;
-            let mut ends = BTreeMap::new();
-            for (topic, partition) in places(&consumer, &prefix)? {
-                let (_, end) = consumer
-                    .fetch_watermarks(&format!("{prefix}{topic}"), partition, QUESTION)
-                    .map_err(LabError::kafka("ask for the end of a topic"))?;
-                ends.insert((topic, partition), end);
-            }
-            Ok(ends)
-        });
+        let asking = tokio::task::spawn_blocking(move || ends(&client, &prefix));
         asking
             .await
             .map_err(|error| LabError::Died(error.to_string()))?
@@ -120,11 +114,104 @@ impl Observer {
 impl Drop for Observer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // It panicked: that was printed.
             let _ = thread.join();
         }
     }
+}
+
+impl Reading {
+    /// A client that reads on.
+    fn open(&self) -> Result<BaseConsumer, LabError> {
+        let mut assignment = TopicPartitionList::new();
+        for ((topic, partition), next) in &*lock(&self.positions) {
+            assignment
+                .add_partition_offset(
+                    &format!("{}{topic}", self.prefix),
+                    *partition,
+                    Offset::Offset(*next),
+                )
+                .map_err(LabError::kafka("choose partitions"))?;
+        }
+        let consumer: BaseConsumer = self
+            .client
+            .create()
+            .map_err(LabError::kafka("make a consumer"))?;
+        consumer
+            .assign(&assignment)
+            .map_err(LabError::kafka("read the topics"))?;
+        Ok(consumer)
+    }
+
+    fn read(
+        &self,
+        mut consumer: BaseConsumer,
+        board: &Mutex<Board>,
+        schemas: &Schemas,
+        clock: Clock,
+    ) {
+        while !self.stop.load(Ordering::Relaxed) {
+            if self.is_stuck.swap(false, Ordering::Relaxed)
+                && let Ok(another) = self.open()
+            {
+                consumer = another;
+            }
+            // An error is a broker that is away; the client goes on when it is back.
+            let Some(Ok(message)) = consumer.poll(POLL) else {
+                continue;
+            };
+            let topic = message.topic();
+            let name = topic.strip_prefix(&self.prefix).unwrap_or(topic);
+            let place = (name.to_owned(), message.partition());
+            lock(&self.positions).insert(place, message.offset() + 1);
+            note(board, schemas, clock, &self.prefix, &message);
+        }
+    }
+
+    /// The client library may leave a partition alone for good when a broker comes back: a restart answers with no
+    /// leader for a moment, and librdkafka takes that for news that it skips (confluentinc/librdkafka#5430). What
+    /// stands still though there is more is read by a new client.
+    fn watch(&self) {
+        let mut before: Option<(BTreeMap<Place, i64>, BTreeMap<Place, i64>)> = None;
+        let mut looked = Instant::now();
+        while !self.stop.load(Ordering::Relaxed) {
+            std::thread::sleep(POLL);
+            if looked.elapsed() < STUCK_AFTER {
+                continue;
+            }
+            let ends = ends(&self.client, &self.prefix);
+            looked = Instant::now();
+            let now = lock(&self.positions).clone();
+            let is_stuck = before.as_ref().is_some_and(|(positions, ends)| {
+                let mut all = now.iter();
+                all.any(|(place, next)| {
+                    positions.get(place) == Some(next)
+                        && ends.get(place).is_some_and(|end| end > next)
+                })
+            });
+            if is_stuck {
+                self.is_stuck.store(true, Ordering::Relaxed);
+            }
+            // A broker that is away is no reason: nobody gets anything then.
+            before = ends.ok().filter(|_| !is_stuck).map(|ends| (now, ends));
+        }
+    }
+}
+
+/// Where each partition ends.
+fn ends(client: &ClientConfig, prefix: &str) -> Result<BTreeMap<Place, i64>, LabError> {
+    let consumer: BaseConsumer = client
+        .create()
+        .map_err(LabError::kafka("make a consumer"))?;
+    let mut ends = BTreeMap::new();
+    for (topic, partition) in places(&consumer, prefix)? {
+        let (_, end) = consumer
+            .fetch_watermarks(&format!("{prefix}{topic}"), partition, QUESTION)
+            .map_err(LabError::kafka("ask for the end of a topic"))?;
+        ends.insert((topic, partition), end);
+    }
+    Ok(ends)
 }
 
 /// Settings of the lab's consumers.
@@ -209,6 +296,6 @@ fn source(message: &BorrowedMessage<'_>) -> Place3 {
 
 type Place3 = (String, i32, i64);
 
-fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
-    board.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
