@@ -10,11 +10,12 @@ use e2e::{Bank, PATIENCE, eventually};
 /// The bank recovers within this, whatever was killed.
 const RECOVERY: Duration = Duration::from_secs(30);
 const HEARTBEATS_PER_SECOND: &str = "200";
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 8] = [
     "command-handler",
     "graphql-endpoint",
     "command-generator",
     "heartbeat",
+    "auditor",
     "kafka",
     "registry",
     "postgres",
