@@ -96,7 +96,10 @@ pub(crate) fn Statement(
     view! {
         <section id=id class="statement" aria-labelledby=labelled_by aria-busy=move || (phase.get() == Phase::Loading).to_string()>
             <div class="section-head">
-                <h2 id=heading_id>{heading}</h2>
+                <h2 id=heading_id>
+                    {heading}
+                    <span class="unseen">{format!(" of {}", iban::grouped(&following.iban()))}</span>
+                </h2>
                 <Show when=move || is_ready.get()>
                     <Tools following=following all=tools id=tools_id.clone()/>
                 </Show>
