@@ -131,9 +131,8 @@ fn about(results: &Results) -> String {
         .iter()
         .map(|(part, version)| format!("{part} {version}"))
         .collect();
-    format!(
-        "{} run of commit {} on {}, {} s; {} cores ({}), {} GiB, {}; {}. Load: {} customers, {} WebSockets, {} \
-         arrivals, payees {}, {} % planned refusals, {} % repeated commands, seed {}.",
+    let mut text = format!(
+        "{} run of commit {} on {}, {} s; {} cores ({}), {} GiB, {}.",
         results.kind,
         if results.commit.is_empty() {
             "unknown"
@@ -146,15 +145,27 @@ fn about(results: &Results) -> String {
         machine.processor,
         machine.memory_mib / 1_024,
         machine.kernel,
-        versions.join(", "),
-        results.load.customers,
-        results.load.sockets,
-        results.load.arrivals,
-        results.load.payees,
-        results.load.planned_rejections_percent,
-        results.load.planned_repeats_percent,
-        results.load.seed,
-    )
+    );
+    if !versions.is_empty() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, " {}.", versions.join(", "));
+    }
+    let load = &results.load;
+    if load.customers > 0 {
+        let _ = write!(
+            text,
+            " Load: {} customers, {} WebSockets, {} arrivals, payees {}, {} % planned refusals, {} % \
+             repeated commands, seed {}.",
+            load.customers,
+            load.sockets,
+            load.arrivals,
+            load.payees,
+            load.planned_rejections_percent,
+            load.planned_repeats_percent,
+            load.seed,
+        );
+    }
+    text
 }
 
 fn verdict(results: &Results) -> String {
