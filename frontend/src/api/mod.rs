@@ -2,9 +2,9 @@
 
 pub mod operations;
 pub mod protocol;
-pub mod status;
 #[cfg(test)]
 mod schema_check;
+pub mod status;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod http;

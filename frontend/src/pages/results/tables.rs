@@ -3,10 +3,7 @@
 use leptos::prelude::*;
 
 use super::Chosen;
-use crate::{
-    figures, formats,
-    results::Floor,
-};
+use crate::{figures, formats, results::Floor};
 
 /// What was wanted and what was found.
 #[component]
