@@ -33,10 +33,9 @@ pub(crate) struct Stage {
     pub(crate) page: String,
 }
 
-type Case = (
-    &'static str,
-    for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>,
-);
+type Outcome<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+type Play = for<'a> fn(&'a Stage) -> Outcome<'a>;
+type Case = (&'static str, Play);
 
 /// A case by its function, under the name of the function.
 #[macro_export]
@@ -155,12 +154,7 @@ fn main() -> Result<ExitCode> {
     })
 }
 
-async fn run(
-    name: &str,
-    case: for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>,
-    page: &str,
-    folder: &Path,
-) -> Result<()> {
+async fn run(name: &str, case: Play, page: &str, folder: &Path) -> Result<()> {
     let stage = Stage {
         browser: Browser::start(folder).await?,
         page: page.to_owned(),
