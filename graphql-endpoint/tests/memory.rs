@@ -70,6 +70,7 @@ async fn median(world: &World) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "opens 10,000 descriptors: run it by itself, with --ignored"]
 async fn given_thousands_of_idle_sockets_then_each_takes_little() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -85,6 +86,8 @@ async fn given_thousands_of_idle_sockets_then_each_takes_little() {
     let gateway = Command::new(env!("CARGO_BIN_EXE_graphql-endpoint"))
         .args(&world.arguments()[1..])
         .args(["--sockets-per-address", "10000"])
+        // What tests are told is nothing that a service knows.
+        .env_clear()
         .env("MALLOC_ARENA_MAX", "2")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
