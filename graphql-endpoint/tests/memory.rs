@@ -70,7 +70,6 @@ async fn median(world: &World) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "opens 10,000 descriptors: run it by itself, with --ignored"]
 async fn given_thousands_of_idle_sockets_then_each_takes_little() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -7,6 +7,8 @@
 //! Where reading starts is never Kafka's committed offset but what [`Positions`] says,
 //! asked at each assignment. Kafka's own offset is committed now and then for lag tools.
 
+mod standstill;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,13 +24,15 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, error, info, warn};
 
 use crate::kafka::{Connection, KafkaConfig};
 use crate::metrics::PerTopic;
 use crate::stamps::Trace;
 use crate::topics::{Topic, Topics};
+
+use standstill::{Progress, Watched};
 
 /// Most records in a batch, unless a service asks for fewer.
 pub const BATCH_RECORDS_MAX: usize = 256;
@@ -142,6 +146,18 @@ pub enum ConsumeError {
     /// The client gave up.
     #[error("the consumer failed")]
     Fatal(#[source] KafkaError),
+    /// A partition has records that the client does not fetch any more.
+    #[error(
+        "{topic}/{partition} stands still at offset {next_offset}: its client does not fetch it any more"
+    )]
+    StandsStill {
+        /// Full name of the topic.
+        topic: String,
+        /// Which partition.
+        partition: i32,
+        /// Where reading stopped.
+        next_offset: i64,
+    },
     /// The thread is gone.
     #[error("the consumer thread ended")]
     Ended,
@@ -157,6 +173,8 @@ pub struct BatchConsumer {
     assignment: Arc<Mutex<Assignment>>,
     connection: Connection,
     stop: CancellationToken,
+    /// Ends thread and watch also when nobody calls [`BatchConsumer::close`].
+    _stop_when_dropped: DropGuard,
     thread: Option<JoinHandle<()>>,
     asked: bool,
     consumed: PerTopic,
@@ -177,6 +195,7 @@ impl BatchConsumer {
         let stop = CancellationToken::new();
         let (Source::Group { group, .. } | Source::Fixed { group, .. }) = &source;
         let assignment = Arc::<Mutex<Assignment>>::default();
+        let failure = Arc::default();
         let context = Context {
             connection: connection.clone(),
             topics: config.topics(),
@@ -186,7 +205,7 @@ impl BatchConsumer {
                 Source::Fixed { .. } => None,
             },
             assignment: Arc::clone(&assignment),
-            failure: Mutex::new(None),
+            failure: Arc::clone(&failure),
             stop: stop.clone(),
         };
         let open = |source| ConsumeError::Open {
@@ -213,9 +232,20 @@ impl BatchConsumer {
         let (ask, asked) = std::sync::mpsc::sync_channel(1);
         let (hand_over, batches) = tokio::sync::mpsc::channel(1);
         let done: Done = Arc::default();
+        let progress = Arc::<Progress>::default();
+        let watched = Watched {
+            settings: config.consumer(&format!("{client_id}-watch"), group),
+            topics: topics.clone(),
+            assignment: Arc::clone(&assignment),
+            progress: Arc::clone(&progress),
+            failure,
+            stop: stop.clone(),
+        };
+        tokio::spawn(standstill::watch(watched));
         let reader = Reader {
             consumer,
             topics,
+            progress,
             records_max,
             done: Arc::clone(&done),
             committed: BTreeMap::new(),
@@ -231,6 +261,7 @@ impl BatchConsumer {
             done,
             assignment,
             connection,
+            _stop_when_dropped: stop.clone().drop_guard(),
             stop,
             thread: Some(thread),
             asked: false,
@@ -411,7 +442,7 @@ struct Context {
     runtime: Handle,
     positions: Option<Arc<dyn Positions>>,
     assignment: Arc<Mutex<Assignment>>,
-    failure: Mutex<Option<ConsumeError>>,
+    failure: Arc<Mutex<Option<ConsumeError>>>,
     stop: CancellationToken,
 }
 
@@ -549,6 +580,7 @@ impl ConsumerContext for Context {
 struct Reader {
     consumer: BaseConsumer<Context>,
     topics: Topics,
+    progress: Arc<Progress>,
     records_max: usize,
     done: Done,
     committed: BTreeMap<(Topic, i32), i64>,
@@ -566,7 +598,10 @@ impl Reader {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let batch = match self.read_batch() {
-                Ok(Some(batch)) => Ok(batch),
+                Ok(Some(batch)) => {
+                    self.progress.gave(&batch);
+                    Ok(batch)
+                }
                 Ok(None) => break,
                 Err(error) => Err(error),
             };
@@ -611,8 +646,12 @@ impl Reader {
                     }
                 }
                 Some(Err(error)) => judge(error)?,
-                None if batch.is_empty() => {}
-                None => return Ok(Some(batch)),
+                None => {
+                    self.progress.found_empty();
+                    if !batch.is_empty() {
+                        return Ok(Some(batch));
+                    }
+                }
             }
             if batch.len() >= self.records_max || bytes >= BATCH_BYTES_MAX {
                 return Ok(Some(batch));

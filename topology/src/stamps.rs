@@ -243,7 +243,8 @@ mod tests {
     fn given_headers_when_read_then_only_those_with_stamps_are_a_trace() {
         let stamps = Stamps::default().with(Stamp::Accepted, 1);
         let parent = Some(PARENT.to_owned());
-        let table: [(&[(&str, &[u8])], Option<Trace>); 5] = [
+        type Given<'a> = &'a [(&'a str, &'a [u8])];
+        let table: [(Given<'_>, Option<Trace>); 5] = [
             (&[], None),
             (&[(TRACE_PARENT_HEADER, PARENT.as_bytes())], None),
             (&[(STAMPS_HEADER, b"nothing")], None),

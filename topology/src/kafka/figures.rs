@@ -9,14 +9,17 @@ use crate::metrics;
 /// Takes in one report.
 pub(super) fn tell(client: &str, statistics: &Statistics) {
     let labels = [("client", client)];
-    let round_trips = statistics.brokers.values().filter_map(|it| it.rtt.as_ref());
-    let slowest = round_trips.map(|window| window.avg).max().unwrap_or(0);
-    metrics::gauge(
-        "kafka_client_rtt_seconds",
-        "Round trip to the slowest broker, on average over the last seconds.",
-        &labels,
-    )
-    .set_duration(Duration::from_micros(slowest.try_into().unwrap_or(0)));
+    // A consumer's round trips are as long as its fetches are told to wait for records.
+    if statistics.client_type == "producer" {
+        let round_trips = statistics.brokers.values().filter_map(|it| it.rtt.as_ref());
+        let slowest = round_trips.map(|window| window.avg).max().unwrap_or(0);
+        metrics::gauge(
+            "kafka_client_rtt_seconds",
+            "Round trip of a producer to its slowest broker, on average over the last seconds.",
+            &labels,
+        )
+        .set_duration(Duration::from_micros(slowest.try_into().unwrap_or(0)));
+    }
     metrics::gauge(
         "kafka_client_queue_messages",
         "Records in the client's queue that no broker has acknowledged.",
