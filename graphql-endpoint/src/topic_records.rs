@@ -38,6 +38,8 @@ const LOOK_BACK_MAX: i64 = 50_000;
 const TAIL_INTERVAL: Duration = Duration::from_millis(250);
 /// Live records looked at in that time; what comes faster is skipped.
 const TAIL_RECORDS_MAX: usize = 5_000;
+/// Newest records of each partition that the first groups begin with.
+const TAIL_OVERLAP: i64 = 20;
 /// Live records of a group.
 pub const TAIL_GROUP_MAX: usize = 50;
 pub(crate) const POLL_WAIT: Duration = Duration::from_millis(100);
@@ -462,10 +464,16 @@ fn try_tail(
     let reader = reader(kafka)?;
     let name = kafka.topics().name(topic);
     let mut ends = TopicPartitionList::new();
+    let mut starts = TopicPartitionList::new();
     for partition in 0..topic.definition().partitions {
         ends.add_partition_offset(&name, partition, Offset::End)?;
+        // Whoever asks for the newest and for what comes, in whatever order, misses nothing
+        // that is written while this client finds its way to the broker.
+        let (low, high) = reader.fetch_watermarks(&name, partition, BROKER_WAIT)?;
+        let start = low.max(high - TAIL_OVERLAP);
+        starts.add_partition_offset(&name, partition, Offset::Offset(start))?;
     }
-    reader.assign(&ends)?;
+    reader.assign(&starts)?;
     while !groups.is_closed() {
         let until = Instant::now() + TAIL_INTERVAL;
         let mut group: VecDeque<Found> = VecDeque::new();

@@ -31,7 +31,8 @@ pub(crate) async fn given_every_chart_when_opened_then_it_says_what_was_found_an
         let is_whole = "const of = s => [...document.querySelectorAll('.chart-of ' + s)]; \
             const captions = of('figcaption, .finding').every(f => f.textContent.trim().length > 10); \
             const tables = of('figure.chart svg').length === 0 || of('figure.chart details table tbody tr').length > 0; \
-            const named = of('figure.chart svg').every(s => s.getAttribute('role') === 'img' && document.getElementById(s.getAttribute('aria-labelledby'))); \
+            const spoken = of('figure.chart svg').filter(s => s.getAttribute('aria-hidden') !== 'true'); \
+            const named = spoken.every(s => s.getAttribute('role') === 'img' && document.getElementById(s.getAttribute('aria-labelledby'))); \
             return captions && tables && named";
         browser.holds(&format!("{link} is whole"), is_whole).await?;
     }

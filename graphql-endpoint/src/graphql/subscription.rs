@@ -67,7 +67,7 @@ impl Subscription {
         Ok(while_seen(gateway, caller, seen.boxed()))
     }
 
-    /// The records of a topic as they come, at most four groups a second and the newest 50 of each; with the rights of `status`. `contains` is an IBAN, an account's key or a command id.
+    /// The records of a topic as they come, beginning with the newest few, at most four groups a second and the newest 50 of each; with the rights of `status`. `contains` is an IBAN, an account's key or a command id.
     async fn topic_records(
         &self,
         context: &Context<'_>,
