@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::avro::Schema;
@@ -152,14 +153,49 @@ fn file(action: &'static str, path: &Path, source: std::io::Error) -> CannotChec
 }
 
 fn read(answer: &str) -> Option<Meaning> {
-    let answer: serde_json::Value = serde_json::from_str(answer).ok()?;
+    let answer: Value = serde_json::from_str(answer).ok()?;
     let text = answer["schema"].as_str()?;
     let schema = Schema::parse(text).ok()?;
-    // As a value: white space and the order of attributes mean nothing.
-    let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let fingerprint = blake3::hash(value.to_string().as_bytes()).to_hex()[..32].to_owned();
+    // As a value: white space means nothing.
+    let value: Value = serde_json::from_str(text).ok()?;
+    let fingerprint = fingerprint(value);
     Some(Meaning {
         schema,
         fingerprint,
     })
+}
+
+/// The same for the same schema, whatever order its fields are written or kept in: whether a
+/// map of the JSON library keeps the order is a switch that any crate of a build may turn,
+/// and two builds of the auditor share what they remember.
+fn fingerprint(schema: Value) -> String {
+    blake3::hash(sorted(schema).to_string().as_bytes()).to_hex()[..32].to_owned()
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<(String, Value)> = fields.into_iter().collect();
+            fields.sort_by(|one, other| one.0.cmp(&other.0));
+            let fields = fields.into_iter();
+            Value::Object(fields.map(|(name, value)| (name, sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        single => single,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_fields_in_another_order_when_remembered_then_the_schema_is_the_same() {
+        let one = r#"{"type":"record","fields":[{"name":"a","type":"long"}]}"#;
+        let other = r#"{"fields":[{"type":"long","name":"a"}],"type":"record"}"#;
+        let third = r#"{"type":"record","fields":[{"name":"b","type":"long"}]}"#;
+        let of = |text| fingerprint(serde_json::from_str(text).unwrap());
+        assert_eq!(of(one), of(other));
+        assert_ne!(of(one), of(third));
+    }
 }

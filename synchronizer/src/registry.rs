@@ -1,6 +1,6 @@
 //! Subjects, as the schema registry has them (the Confluent API).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -60,19 +60,26 @@ impl Registry {
         &self,
         desired: &[DesiredSubject],
     ) -> Result<BTreeMap<String, ActualSubject>, Failure> {
-        let there: BTreeSet<String> = self.get("subjects").await?.unwrap_or_default();
+        // Only tells that the API is up: the list is cut off after a thousand (Apicurio Registry), and a registry may be
+        // shared with many others. So each is asked for by its name.
+        let _: Option<Vec<String>> = self.get("subjects").await?;
         let wanted = desired
             .iter()
-            .filter(|subject| there.contains(&subject.name))
             .map(|subject| self.read_subject(&subject.name));
-        Ok(try_join_all(wanted).await?.into_iter().collect())
+        Ok(try_join_all(wanted).await?.into_iter().flatten().collect())
     }
 
-    async fn read_subject(&self, subject: &str) -> Result<(String, ActualSubject), Failure> {
+    /// `None` when it is not there.
+    async fn read_subject(
+        &self,
+        subject: &str,
+    ) -> Result<Option<(String, ActualSubject)>, Failure> {
+        let path = format!("subjects/{subject}/versions");
+        let Some(mut numbers) = self.get::<Vec<u32>>(&path).await? else {
+            return Ok(None);
+        };
+        numbers.sort_unstable();
         let versions = async {
-            let path = format!("subjects/{subject}/versions");
-            let mut numbers: Vec<u32> = self.get(&path).await?.unwrap_or_default();
-            numbers.sort_unstable();
             let texts = numbers.into_iter().map(|number| async move {
                 let path = format!("subjects/{subject}/versions/{number}");
                 let registered: Option<Registered> = self.get(&path).await?;
@@ -87,13 +94,13 @@ impl Registry {
             Ok(found.map(|it| it.level))
         };
         let (versions, compatibility) = tokio::try_join!(versions, compatibility)?;
-        Ok((
+        Ok(Some((
             subject.to_owned(),
             ActualSubject {
                 versions,
                 compatibility,
             },
-        ))
+        )))
     }
 
     /// Makes the changes: subjects side by side, the steps of each in order.

@@ -117,7 +117,8 @@ async fn check(stage: &Stage, axe: &str, name: &str, path: &str) -> Result<Vec<S
             browser
                 .holds(
                     "it is loaded",
-                    "return !!document.querySelector('h1') && !document.querySelector('[aria-busy=true], .loading-lines')",
+                    "return !!document.querySelector('h1') && !document.querySelector('[aria-busy=true], .loading-lines') \
+                     && document.getAnimations().every(it => it.playState === 'finished')",
                 )
                 .await?;
             let (width, height) = window;

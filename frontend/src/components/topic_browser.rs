@@ -40,8 +40,13 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
     let records = RwSignal::new(Records::default());
     let asked = RwSignal::new(0_u32);
     let subscription = StoredValue::new_local(None::<Subscription>);
+    // Answers to an older choice of topic or filter come late now and then.
+    let choice = StoredValue::new(0_u32);
     Effect::new(move |_| {
         asked.track();
+        choice.update_value(|choice| *choice += 1);
+        let mine = choice.get_value();
+        let is_current = move || choice.try_get_value() == Some(mine);
         let (topic, contains) = (topic.get(), contains.get());
         phase.set(Phase::Loading);
         records.set(Records::default());
@@ -51,6 +56,7 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
         // First the stream, then the look back, so that nothing falls between them; what comes twice is shown once.
         let (pushed_topic, pushed_contains) = (topic.clone(), contains.clone());
         let listener = move |heard| match heard {
+            _ if !is_current() => {}
             Heard::Subscribed => {}
             Heard::Next(TopicRecordsAnswer { topic_records }) => {
                 records.try_update(|records| records.take(topic_records));
@@ -61,12 +67,10 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
             move || status::watch_topic(&pushed_topic, pushed_contains.as_deref()),
             listener,
         )));
-        let mark = topic.clone();
         spawn_local(async move {
             let operation = status::topic_records(&topic, SHOWN_MAX, contains.as_deref());
             let answer = http::send::<TopicRecordsAnswer>(&operation).await;
-            // Another topic was chosen meanwhile, or the page has moved on.
-            if this_topic(mark.as_str()) == Some(false) {
+            if !is_current() {
                 return;
             }
             match answer {
@@ -199,13 +203,6 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
             <div id="topic-records" aria-busy=move || (phase.get() == Phase::Loading).then_some("true")>{body}</div>
         </section>
     }
-}
-
-/// Whether the address still names this topic; None outside the browser of topics.
-fn this_topic(topic: &str) -> Option<bool> {
-    let path = window().location().pathname().ok()?;
-    let chosen = path.strip_prefix("/live/topics/")?;
-    Some(chosen == topic)
 }
 
 fn about(topic: &TopicStatus) -> String {
