@@ -190,22 +190,22 @@ pub(crate) async fn given_a_topic_when_chosen_then_its_records_are_decoded_filte
     browser
         .says("#topic-records .record-fields", &one.iban)
         .await?;
-    // What comes in is shown, unless one pauses; what is another's never.
+    // What comes in is shown, unless one pauses: both sides of a payment name the account.
     one.pay(&other.iban, 34, "to be seen").await?;
     browser
         .holds(
-            "the new one too",
-            "return document.querySelectorAll('#topic-records tbody.record').length === 2",
+            "the new ones too",
+            "return document.querySelectorAll('#topic-records tbody.record').length === 3",
         )
         .await?;
     browser.click("#topic-pause").await?;
     one.pay(&other.iban, 35, "to wait").await?;
-    browser.says("#topic-pause", "1 new").await?;
+    browser.says("#topic-pause", "2 new").await?;
     browser.click("#topic-pause").await?;
     browser
         .holds(
-            "all three",
-            "return document.querySelectorAll('#topic-records tbody.record').length === 3",
+            "all five",
+            "return document.querySelectorAll('#topic-records tbody.record').length === 5",
         )
         .await?;
     // From a record to its command.
