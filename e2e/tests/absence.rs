@@ -85,7 +85,8 @@ fn restarts(bank: &Bank) -> Result<Vec<u64>> {
 }
 
 async fn answers_flow(bank: &Bank, patience: Duration) -> Result<()> {
-    let before = bank.answers()?;
+    // A broker that has just come back may not tell at once.
+    let before = eventually("answers are counted", patience, async || bank.answers()).await?;
     eventually("answers flow", patience, async || {
         let now = bank.answers()?;
         ensure!(now > before, "still {now} answers");
