@@ -26,8 +26,8 @@ const SHOW_LOADING_AFTER: Duration = Duration::from_millis(200);
 /// What loads slower than this is said.
 const SAY_LOADING_AFTER: Duration = Duration::from_secs(1);
 const LOADING_LINES: usize = 6;
-/// The reader is in the list when its head is so far above the window.
-const SCROLLED_PIXELS: f64 = 48.0;
+/// The reader is in the list when its head is above this line; the window begins at 0.
+const SCROLLED_PIXELS: f64 = -48.0;
 
 /// `sent` are the reader's own payments that are not in the statement yet; `empty` is said when there is nothing.
 #[component]
@@ -218,7 +218,7 @@ fn hold_while_reading(following: Following, table: NodeRef<Table>) {
         let has_focus = document()
             .active_element()
             .is_some_and(|focused| table.contains(Some(&focused)));
-        let is_scrolled = table.get_bounding_client_rect().top() < -SCROLLED_PIXELS;
+        let is_scrolled = table.get_bounding_client_rect().top() < SCROLLED_PIXELS;
         following.hold(has_focus || is_scrolled);
     };
     let scrolled = window_event_listener(leptos::ev::scroll, move |_| look());
