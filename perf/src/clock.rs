@@ -1,6 +1,30 @@
 //! One monotonic clock for all that is measured: sender and observer are one process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::error::Error;
+
+/// How late a pause notices that somebody wants to stop.
+const PAUSE_SLICE: Duration = Duration::from_millis(100);
+
+/// Sleeps, unless somebody wants to stop.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub(crate) fn pause(time: Duration, stop: &AtomicBool) -> Result<(), Error> {
+    let end = Instant::now() + time;
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(PAUSE_SLICE));
+    }
+}
 
 /// Nanoseconds since it was made.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use local_cluster::{Endpoints, Layout, secret_file};
@@ -15,7 +15,7 @@ use topology::{COMPANY_IBAN, Topic};
 
 use crate::article;
 use crate::board::Board;
-use crate::clock::Clock;
+use crate::clock::{Clock, pause};
 use crate::commands::{Account, Commands, RUNS_MAX, RunNumber};
 use crate::database::{self, Administrator};
 use crate::error::Error;
@@ -481,18 +481,7 @@ impl Installation {
     /// # Errors
     /// [`Error::Interrupted`].
     pub fn pause(&self, time: Duration) -> Result<(), Error> {
-        const STEP: Duration = Duration::from_millis(100);
-        let end = Instant::now() + time;
-        loop {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            std::thread::sleep(left.min(STEP));
-        }
+        pause(time, &self.stop)
     }
 
     /// Waits until the handler's sessions have ended and PostgreSQL has their counters.

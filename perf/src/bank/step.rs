@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Handle;
 
-use crate::clock::{Clock, nanoseconds};
+use crate::clock::{Clock, nanoseconds, pause};
 use crate::database::{Administrator, Counters};
 use crate::error::Error;
 use crate::generator::DELAY_P99_MAX_MS;
@@ -109,18 +108,7 @@ impl Bench {
     /// # Errors
     /// [`Error::Interrupted`].
     pub fn pause(&self, time: Duration) -> Result<(), Error> {
-        const SLICE: Duration = Duration::from_millis(100);
-        let end = Instant::now() + time;
-        loop {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            std::thread::sleep(left.min(SLICE));
-        }
+        pause(time, &self.stop)
     }
 
     /// A wall with the commands of an order, to be sent from shortly after now.
