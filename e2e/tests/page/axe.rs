@@ -18,25 +18,14 @@ const OPEN: [(&str, &str); 3] = [
     ("how-it-works", "label-content-name-mismatch"),
     ("trail-320", "scrolls sideways"),
 ];
-/// Where axe-core is, when not where the tests of other clients put it.
-const AXE_VARIABLE: &str = "BANK_TEST_AXE";
+/// Tells in which folder `cargo bank test` has put the packages of others.
+const NODE_VARIABLE: &str = "BANK_TEST_NODE";
 
 fn axe() -> Result<String> {
-    let path = std::env::var(AXE_VARIABLE).map_or_else(
-        |_| {
-            PathBuf::from(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/node/node_modules/axe-core/axe.min.js"
-            ))
-        },
-        PathBuf::from,
-    );
-    std::fs::read_to_string(&path).with_context(|| {
-        format!(
-            "no axe-core at {}; `cargo bank test` installs it",
-            path.display()
-        )
-    })
+    let packages = std::env::var_os(NODE_VARIABLE)
+        .with_context(|| format!("no {NODE_VARIABLE}: run the tests with `cargo bank test`"))?;
+    let path = PathBuf::from(packages).join("axe-core/axe.min.js");
+    std::fs::read_to_string(&path).with_context(|| format!("no axe-core at {}", path.display()))
 }
 
 pub(crate) async fn given_every_route_when_checked_then_axe_finds_nothing_and_pictures_are_kept(
