@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Row};
+use tokio_postgres::{Client, Row};
+use topology::postgres;
 
 use crate::report::CannotCheck;
 
@@ -54,7 +55,7 @@ impl Database {
         config
             .connect_timeout(CONNECT_TIMEOUT)
             .application_name("bank-auditor");
-        let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
+        let (client, connection) = postgres::connect(&config).await.map_err(refused)?;
         tokio::spawn(connection);
         Ok(Database { client, name })
     }

@@ -10,6 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
+use topology::tls;
 
 use crate::facts::{Place, TOPICS};
 use crate::report::CannotCheck;
@@ -51,7 +52,9 @@ impl Kafka {
     }
 
     fn consumer(&self, group: &str) -> Result<BaseConsumer, CannotCheck> {
-        ClientConfig::new()
+        let mut config = ClientConfig::new();
+        tls::secure(&mut config);
+        config
             .set("bootstrap.servers", &self.brokers)
             .set("client.id", "bank-auditor")
             // Never joined: partitions are assigned by hand, and nothing is committed.

@@ -39,6 +39,10 @@ pub fn main() -> ExitCode {
     let config: Config = config::parse();
     metrics::introduce("auditor", env!("CARGO_PKG_VERSION"));
     telemetry::start(&config.common.log, config.common.log_format);
+    if let Err(reason) = config.common.tls.install() {
+        error!(reason, "BANK_TLS_CA_FILE cannot be used");
+        return ExitCode::from(config::EXIT_CONFIGURATION);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()

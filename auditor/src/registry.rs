@@ -48,7 +48,9 @@ impl Registry {
     pub(crate) fn new(url: &str) -> Registry {
         Registry {
             url: url.trim_end_matches('/').to_owned(),
-            client: reqwest::Client::new(),
+            client: topology::tls::trusting(reqwest::Client::builder())
+                .build()
+                .expect("a client with certificates that were read can be built"),
             runtime: Handle::current(),
             known: Mutex::default(),
             used: Mutex::default(),

@@ -155,7 +155,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
 pub async fn rebuild(config: &Config) -> Result<Rebuilt, Error> {
     let kafka = &config.common.kafka;
     let url = config.database_url.expose();
-    let mut own = AsyncPgConnection::establish(url)
+    let mut own = topology::postgres::establish(url)
         .await
         .map_err(|error| Error::DatabaseAway(Box::new(error)))?;
     let locked: Yes = statement(LOCK).get_result(&mut own).await?;

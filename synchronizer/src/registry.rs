@@ -38,7 +38,7 @@ struct Compatibility {
 impl Registry {
     pub(crate) fn new(url: &str) -> Result<Registry, SynchronizerError> {
         let party = format!("schema registry at {url}");
-        let client = Client::builder()
+        let client = topology::tls::trusting(Client::builder())
             .timeout(ANSWER_TIMEOUT)
             .build()
             .map_err(|error| {

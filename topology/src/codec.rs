@@ -25,6 +25,7 @@ use crate::backoff::Backoff;
 use crate::records::borrowed::RecordRef;
 use crate::records::{Record, RecordKind};
 use crate::schemas;
+use crate::tls;
 use crate::topics::{Topic, Topics};
 
 const MAGIC: u8 = 0;
@@ -389,8 +390,8 @@ fn says_unknown(error: &SRCError) -> bool {
 fn registry_settings(url: &str) -> SrSettings {
     SrSettings::new_builder(url.trim_end_matches('/').to_owned())
         .set_timeout(REGISTRY_TIMEOUT)
-        .build()
-        .expect("a client with a timeout and no TLS can be built")
+        .build_with(tls::trusting(reqwest::Client::builder()))
+        .expect("a client with a timeout and certificates that were read can be built")
 }
 
 fn limit_allocations() {

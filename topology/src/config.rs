@@ -9,11 +9,12 @@ use clap::{CommandFactory, Parser};
 use crate::identity::Token;
 use crate::kafka::KafkaConfig;
 use crate::telemetry::LogFormat;
+use crate::tls::{self, TlsConfig};
 
 /// Every variable of ours starts with it, so that a misspelt one can be told.
 pub const PREFIX: &str = "BANK_";
 /// Exit code for a configuration that cannot work.
-pub const EXIT_CONFIGURATION: i32 = 2;
+pub const EXIT_CONFIGURATION: u8 = 2;
 /// Most bytes of a secret file.
 const SECRET_BYTES_MAX: u64 = 4_096;
 
@@ -23,6 +24,10 @@ pub struct CommonConfig {
     /// Kafka.
     #[command(flatten)]
     pub kafka: KafkaConfig,
+
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsConfig,
 
     /// Base of the schema registry's Confluent API.
     #[arg(
@@ -51,6 +56,9 @@ fn parse_http_url(text: &str) -> Result<String, String> {
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"))
         .ok_or("it must start with http:// or https://")?;
+    if text.starts_with("https://") && !cfg!(feature = "tls") {
+        return Err(tls::NOT_BUILT_IN.to_owned());
+    }
     if rest.is_empty() || rest.starts_with('/') || rest.contains(char::is_whitespace) {
         return Err("it names no host".to_owned());
     }

@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use tracing::{info, warn};
 
+use crate::tls;
 use crate::topics::{DEAD_LETTER_BATCH_BYTES_MAX, Topics};
 
 mod figures;
@@ -105,6 +106,7 @@ impl KafkaConfig {
             .set("statistics.interval.ms", "5000")
             // Connection state is reported once, by `Connection`.
             .set("log.connection.close", "false");
+        tls::secure(&mut config);
         config
     }
 
@@ -174,6 +176,8 @@ impl KafkaConfig {
 pub struct Connection {
     name: Arc<str>,
     up: Arc<AtomicBool>,
+    /// Whether somebody has been told since then that a broker, or we, refuse the other.
+    refused: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -183,6 +187,7 @@ impl Connection {
         Connection {
             name: name.into(),
             up: Arc::new(AtomicBool::new(true)),
+            refused: Arc::default(),
         }
     }
 
@@ -193,6 +198,9 @@ impl Connection {
     }
 
     fn set(&self, up: bool) {
+        if up {
+            self.refused.store(false, Ordering::Relaxed);
+        }
         if self.up.swap(up, Ordering::Relaxed) != up {
             if up {
                 info!(client = %self.name, "kafka is back");
@@ -203,10 +211,26 @@ impl Connection {
     }
 }
 
+/// Of a handshake, or of what we may do.
+fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::SSL
+            | RDKafkaErrorCode::Authentication
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+    )
+}
+
 impl ClientContext for Connection {
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+        let code = error.rdkafka_error_code();
+        if code == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.set(false);
+        } else if code.is_some_and(is_refusal) && !self.refused.swap(true, Ordering::Relaxed) {
+            // Waiting does not help: certificates, names or permissions are not what they must be.
+            warn!(client = %self.name, %error, reason, "kafka refuses us, or we refuse it");
         } else {
             tracing::debug!(client = %self.name, %error, reason, "kafka client");
         }

@@ -28,6 +28,10 @@ pub mod codec;
 
 pub mod kafka;
 
+pub mod tls;
+
+pub mod postgres;
+
 pub mod consumer;
 
 pub mod partition;

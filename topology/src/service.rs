@@ -61,6 +61,10 @@ where
     let config: C = config::parse();
     metrics::introduce(name, env!("CARGO_PKG_VERSION"));
     telemetry::start(&config.common().log, config.common().log_format);
+    if let Err(reason) = config.common().tls.install() {
+        error!(reason, "BANK_TLS_CA_FILE cannot be used");
+        return ExitCode::from(config::EXIT_CONFIGURATION);
+    }
     let runtime = match threads.runtime() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -14,7 +14,8 @@ use bytes::BytesMut;
 use futures_util::join;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use tokio_postgres::{Client, Config, Row, Statement};
+use topology::postgres;
 use topology::{Cents, CommandId, Iban, Topic};
 use tracing::debug;
 use uuid::Uuid;
@@ -128,7 +129,7 @@ impl Books {
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_user_timeout(VANISHED_TIMEOUT)
             .keepalives_idle(VANISHED_TIMEOUT);
-        let (client, connection) = config.connect(NoTls).await?;
+        let (client, connection) = postgres::connect(&config).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 // Whoever uses the client is told too; this is for the reader of the log.

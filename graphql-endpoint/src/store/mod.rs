@@ -30,7 +30,7 @@ use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
 };
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use topology::Token;
 use topology::service::chain;
@@ -94,7 +94,7 @@ impl Store {
         config.custom_setup = Box::new(move |url| {
             let (url, setup) = (url.to_owned(), setup.clone());
             async move {
-                let mut connection = AsyncPgConnection::establish(&url).await?;
+                let mut connection = topology::postgres::establish(&url).await?;
                 connection
                     .batch_execute(&setup)
                     .await
