@@ -1,7 +1,7 @@
 //! A statement as a table for other programs: comma separated, quoted, one line a transaction. Money is written with a
 //! point and without groups, whatever the formats of the page, since programs read it.
 
-use crate::{api::operations::Transaction, money::Cents};
+use crate::{api::types::Transaction, money::Cents};
 
 const HEADER: &str =
     "account,version,time,credit or debit,other account,description,amount,balance,record,command";

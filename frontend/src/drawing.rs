@@ -9,8 +9,10 @@ use crate::{
 
 mod edges;
 mod places;
+mod window;
 
 pub use edges::{Edge, edges};
+pub use window::{is_within, window};
 
 /// Width of the drawing.
 pub const WIDTH: u32 = 1_124;
@@ -203,7 +205,8 @@ fn service_node(status: &Status, name: &str, place: Place) -> Node {
         Some(service) => {
             if service.instances > 1 {
                 title = format!("{name} ×{}", service.instances);
-                said.push(format!("{} running", service.instances));
+                // What is said begins with what is seen.
+                said[0].clone_from(&title);
             }
             let state = state_in_words(service, None);
             said.push(state.clone());
@@ -370,7 +373,7 @@ mod tests {
         let status = sample();
         assert_eq!(
             node(&status, "command-handler").said.replace('\u{a0}', " "),
-            "command-handler, 2 running, ready, 11 MiB, 1,4 % CPU, lag 0"
+            "command-handler ×2, ready, 11 MiB, 1,4 % CPU, lag 0"
         );
         assert_eq!(node(&status, "command-handler").title, "command-handler ×2");
         assert_eq!(

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::operations::Transaction,
+    api::types::Transaction,
     money::{AmountError, Cents},
 };
 
@@ -103,7 +103,7 @@ impl Filter {
         }
         for (name, bound) in [("minAmount", self.least), ("maxAmount", self.most)] {
             if let Some(bound) = bound {
-                fields.insert(name.to_owned(), json!(bound));
+                fields.insert(name.to_owned(), json!(bound.to_string()));
             }
         }
         if !self.text.is_empty() {

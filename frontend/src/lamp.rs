@@ -8,6 +8,8 @@ use crate::{
 
 /// A verdict older than this says nothing of now.
 pub const VERDICT_HOLDS_SECONDS: i64 = 30;
+/// The state of an invariant for which there was nothing to look at.
+const NOT_CHECKED: &str = "NOT_CHECKED";
 
 /// What the lamp shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,7 @@ pub struct Lamp {
     pub cause: Option<String>,
     holding: u32,
     invariants: u32,
+    not_checked: u32,
 }
 
 impl Lamp {
@@ -33,6 +36,7 @@ impl Lamp {
                 cause: Some(no_status.to_owned()),
                 holding: 0,
                 invariants: 0,
+                not_checked: 0,
             };
         };
         let AuditorStatus {
@@ -41,8 +45,11 @@ impl Lamp {
             checked_at,
             invariants,
             holding,
+            findings,
             ..
         } = status.auditor.clone();
+        let not_checked = findings.iter().filter(|found| found.state == NOT_CHECKED);
+        let not_checked = u32::try_from(not_checked.count()).unwrap_or(u32::MAX);
         let age = checked_at
             .and_then(|checked_at| figures::seconds_between(&checked_at, &status.at))
             .map(|age| age.max(0) + silent_seconds);
@@ -65,6 +72,7 @@ impl Lamp {
             cause,
             holding,
             invariants,
+            not_checked,
         }
     }
 
@@ -84,6 +92,14 @@ impl Lamp {
         }
     }
 
+    /// What makes the difference between those that hold and all, when it is no violation: nothing of their kind has
+    /// been on the topics yet.
+    #[must_use]
+    pub fn not_checked(&self) -> Option<String> {
+        let count = formats::count(self.not_checked.into());
+        (self.not_checked > 0).then(|| format!("{count} not checked yet"))
+    }
+
     /// `31 of 31`, while there is something to count.
     #[must_use]
     pub fn share(&self) -> Option<String> {
@@ -100,13 +116,15 @@ impl Lamp {
     #[must_use]
     pub fn in_words(&self) -> String {
         let share = self.share().map(|share| format!(", {share}"));
+        let not_checked = self.not_checked().map(|words| format!(", {words}"));
         let age = self
             .age_seconds
             .map(|age| format!(", checked {}", figures::ago(age)));
         match (self.verdict, &self.cause) {
             (AuditorVerdict::Holds, _) => format!(
-                "Holds{}{}",
+                "Holds{}{}{}",
                 share.unwrap_or_default(),
+                not_checked.unwrap_or_default(),
                 age.unwrap_or_default()
             ),
             (_, Some(cause)) => format!("{}: {}", self.word(), cause.trim_end_matches('.')),
@@ -157,6 +175,18 @@ mod tests {
         assert_eq!(
             lamp.in_words().replace('\u{a0}', " "),
             "Holds, 2 of 2, checked 4 s ago"
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_checked_is_told_beside_what_holds() {
+        let mut status = sample();
+        status.auditor.holding = 1;
+        status.auditor.findings[1].state = NOT_CHECKED.to_owned();
+        let lamp = Lamp::of(Some(&status), 0, "");
+        assert_eq!(
+            lamp.in_words().replace('\u{a0}', " "),
+            "Holds, 1 of 2, 1 not checked yet, checked 4 s ago"
         );
     }
 

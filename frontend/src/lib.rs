@@ -24,6 +24,7 @@ pub mod load;
 pub mod money;
 pub mod outbox;
 pub mod preferences;
+pub mod readable;
 pub mod records;
 pub mod results;
 pub mod scale;

@@ -2,10 +2,13 @@
 
 use std::fmt::{self, Display};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
 use thiserror::Error;
 
-use crate::formats;
+use crate::{
+    formats,
+    readable::{Readable, Reader},
+};
 
 const GROUP_DIGITS: usize = 3;
 const CENT_DIGITS_MAX: usize = 2;
@@ -79,16 +82,10 @@ impl Display for Cents {
     }
 }
 
-impl Serialize for Cents {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Cents {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(de::Error::custom)
+impl Readable for Cents {
+    fn read(value: &Value, reader: &mut Reader) -> Self {
+        let cents = value.as_str().and_then(|text| text.parse().ok());
+        Self(reader.take(cents))
     }
 }
 
@@ -154,7 +151,10 @@ fn well_grouped(whole: &[&str], marks: &[char], decimal_mark: Option<char>) -> b
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::readable;
 
     #[test]
     fn what_people_type_is_read_as_cents() {
@@ -222,12 +222,11 @@ mod tests {
     #[test]
     fn on_the_wire_an_amount_is_a_string_and_keeps_every_cent() {
         let beyond_doubles = Cents(99_999_999_876_543_211);
-        let wire = serde_json::to_string(&beyond_doubles).unwrap();
-        assert_eq!(wire, "\"99999999876543211\"");
-        assert_eq!(
-            serde_json::from_str::<Cents>(&wire).unwrap(),
-            beyond_doubles
-        );
-        assert!(serde_json::from_str::<Cents>("\"12,30\"").is_err());
+        let wire = Value::from(beyond_doubles.to_string());
+        assert_eq!(wire, "99999999876543211");
+        assert_eq!(readable::answer(&wire), Ok(beyond_doubles));
+        for wrong in [json!("12,30"), json!(12), Value::Null] {
+            assert!(readable::answer::<Cents>(&wrong).is_err(), "{wrong}");
+        }
     }
 }

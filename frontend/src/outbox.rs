@@ -1,9 +1,12 @@
 //! Payments that have left the form. Each keeps its command id until there is an answer, so that it can be sent again
 //! after a reload or a cut line without being paid twice.
 
-use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::api::operations::{CommandId, Payment};
+use crate::{
+    api::types::{CommandId, Payment},
+    readable::{Names, Readable, Reader},
+};
 
 /// How far a payment has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +35,7 @@ impl Progress {
 }
 
 /// A payment that has left the form.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// Its identity, the same at every try.
     pub id: CommandId,
@@ -43,8 +46,65 @@ pub struct Sent {
     /// RFC 3339.
     pub sent_at: String,
     /// Known again after a reload by asking.
-    #[serde(skip)]
     pub progress: Progress,
+}
+
+impl Sent {
+    /// For storage.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let payment = match &self.payment {
+            Payment::Deposit { amount } => {
+                json!({ "kind": "deposit", "amount": amount.to_string() })
+            }
+            Payment::Transfer {
+                to,
+                amount,
+                description,
+            } => {
+                json!({ "kind": "transfer", "to": to, "amount": amount.to_string(), "description": description })
+            }
+        };
+        json!({
+            "id": self.id.to_string(),
+            "user_name": self.user_name,
+            "payment": payment,
+            "sent_at": self.sent_at,
+        })
+        .to_string()
+    }
+
+    /// From storage; None when it is not understood.
+    #[must_use]
+    pub fn decode(text: &str) -> Option<Self> {
+        let kept: Value = serde_json::from_str(text).ok()?;
+        let mut reader = Reader::new(Names::Snake);
+        let sent = Self::read(&kept, &mut reader);
+        reader.fault().is_none().then_some(sent)
+    }
+}
+
+impl Readable for Sent {
+    fn read(value: &Value, reader: &mut Reader) -> Self {
+        let payment = &value["payment"];
+        let amount = reader.field(payment, "amount");
+        let payment = if payment["kind"] == "deposit" {
+            Payment::Deposit { amount }
+        } else {
+            Payment::Transfer {
+                to: reader.field(payment, "to"),
+                amount,
+                description: reader.field(payment, "description"),
+            }
+        };
+        Self {
+            id: reader.field(value, "id"),
+            user_name: reader.field(value, "user_name"),
+            payment,
+            sent_at: reader.field(value, "sent_at"),
+            progress: Progress::Waiting,
+        }
+    }
 }
 
 /// All payments of this page that are not yet in a statement, oldest first.
@@ -115,18 +175,40 @@ mod tests {
 
     #[test]
     fn a_payment_survives_a_reload_with_its_id_and_content() {
-        let before = Sent {
-            progress: Progress::StillProcessing,
-            ..sent("demo-customer")
-        };
-        let after: Sent = serde_json::from_str(&serde_json::to_string(&before).unwrap()).unwrap();
-        assert_eq!(
-            after,
-            Sent {
+        for payment in [
+            Payment::Deposit {
+                amount: Cents(1_000),
+            },
+            Payment::Transfer {
+                to: "NL66OPEN0000000000".to_owned(),
+                amount: Cents(99_999_999_876_543_211),
+                description: "a \"book\"".to_owned(),
+            },
+        ] {
+            let before = Sent {
+                payment,
+                progress: Progress::StillProcessing,
+                ..sent("demo-customer")
+            };
+            let after = Sent {
                 progress: Progress::Waiting,
-                ..before
-            }
-        );
+                ..before.clone()
+            };
+            assert_eq!(Sent::decode(&before.encode()), Some(after));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_in_another_form_is_left_alone() {
+        let whole = sent("demo-customer").encode();
+        for wrong in [
+            "",
+            "{}",
+            &whole.replace("1000", "ten"),
+            &whole.replace("user_name", "user"),
+        ] {
+            assert_eq!(Sent::decode(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

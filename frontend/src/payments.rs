@@ -11,10 +11,9 @@ use crate::{
     announcer::Announcer,
     api::{
         http,
-        operations::{
-            self, ApiError, CommandAnswer, CommandId, CommandState, CommandStatus, ErrorCode,
-            Payment, PaymentAnswer, PaymentResult, RejectionReason,
-        },
+        operations::{self, CommandAnswer, PaymentAnswer},
+        response::{ApiError, ErrorCode},
+        types::{CommandId, CommandState, CommandStatus, Payment, PaymentResult, RejectionReason},
     },
     backoff,
     browser::{self, storage},
@@ -71,7 +70,7 @@ impl Payments {
         payments.outbox.update(|outbox| {
             let mut kept: Vec<Sent> = storage::values(STORAGE_PREFIX)
                 .iter()
-                .filter_map(|text| serde_json::from_str(text).ok())
+                .filter_map(|text| Sent::decode(text))
                 .collect();
             kept.sort_by(|one, other| one.sent_at.cmp(&other.sent_at));
             kept.into_iter().for_each(|sent| outbox.add(sent));
@@ -96,9 +95,7 @@ impl Payments {
             sent_at: browser::rfc3339_now(),
             progress: Progress::Waiting,
         };
-        if let Ok(text) = serde_json::to_string(&sent) {
-            storage::put(&storage_key(id), &text);
-        }
+        storage::put(&storage_key(id), &sent.encode());
         self.sent_at_microseconds
             .update_value(|times| _ = times.insert(id, browser::microseconds()));
         self.outbox.update(|outbox| outbox.add(sent));

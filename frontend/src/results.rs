@@ -10,7 +10,6 @@ mod compare;
 mod documents;
 mod draw;
 mod published;
-mod readable;
 
 pub use compare::{Against, FigureRow, PublishedRow, against_published, against_run};
 pub use documents::{

@@ -6,7 +6,9 @@ use crate::{
     api::{
         http,
         line::Line,
-        operations::{self, ApiError, Bank, BankAndMe, LogInAnswer, LogOutAnswer, Role, User},
+        operations::{self, BankAndMe, LogInAnswer, LogOutAnswer},
+        response::ApiError,
+        types::{Bank, Role, User},
     },
     browser::{self, storage},
     words,

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    api::operations::{Account, Transaction, TransactionPage},
+    api::types::{Account, Transaction, TransactionPage},
     money::Cents,
 };
 
@@ -202,7 +202,7 @@ impl Statement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::operations::PageInfo;
+    use crate::api::types::PageInfo;
 
     fn change(version: u64) -> Transaction {
         Transaction {

@@ -1,7 +1,7 @@
 //! What a form says before anything is sent. The same words stand under the field and in the summary.
 
 use crate::{
-    api::operations::{CommandId, Payment},
+    api::types::{CommandId, Payment},
     iban::{Payee, read_payee},
     money::{AmountError, Cents},
 };

@@ -9,7 +9,7 @@ use crate::{
     announcer::Announcer,
     api::{
         line::{Heard, Line, Subscription},
-        operations::{ApiError, ErrorCode},
+        response::{ApiError, ErrorCode},
         status::{self, AuditorVerdict, Status, StatusAnswer},
     },
     browser,

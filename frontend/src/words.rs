@@ -2,7 +2,10 @@
 //! "Rejected" is the bank's answer; anything else is a fault of form, line or machine.
 
 use crate::{
-    api::operations::{ApiError, ErrorCode, Payment, RejectionReason},
+    api::{
+        response::{ApiError, ErrorCode},
+        types::{Payment, RejectionReason},
+    },
     formats, iban,
     money::Cents,
 };

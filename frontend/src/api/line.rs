@@ -17,13 +17,13 @@ use futures_util::{
 use gloo_net::websocket::{Message, State as SocketState, WebSocketError, futures::WebSocket};
 use gloo_timers::future::{IntervalStream, TimeoutFuture};
 use leptos::{prelude::*, task::spawn_local};
-use serde::de::DeserializeOwned;
 
 use super::{
-    operations::{ApiError, ErrorCode, Operation},
-    protocol::{self, ClientMessage, Envelope, Kind, SUBPROTOCOL, may_reconnect},
+    operations::Operation,
+    protocol::{ClientMessage, Envelope, Kind, SUBPROTOCOL, may_reconnect},
+    response::{ApiError, ErrorCode},
 };
-use crate::{backoff, browser, connection::Connection};
+use crate::{backoff, browser, connection::Connection, readable::Readable};
 
 const PATH: &str = "/graphql-ws";
 /// The server listens but does not ask: a page that says nothing is taken for gone after 50 s.
@@ -78,7 +78,7 @@ struct Subscriber {
 
 enum Raw<'a> {
     Subscribed,
-    Message(&'a str),
+    Message(&'a Envelope),
     Refused(ApiError),
 }
 
@@ -110,7 +110,7 @@ impl Line {
     }
 
     /// Subscribes. `operation` is asked for again after each cut, so that it can go on from where it was.
-    pub(crate) fn subscribe<Answer: DeserializeOwned + 'static>(
+    pub(crate) fn subscribe<Answer: Readable + 'static>(
         self,
         operation: impl Fn() -> Operation + 'static,
         listener: impl Fn(Heard<Answer>) + 'static,
@@ -119,7 +119,7 @@ impl Line {
             listener(match raw {
                 Raw::Subscribed => Heard::Subscribed,
                 Raw::Refused(error) => Heard::Refused(error),
-                Raw::Message(text) => match protocol::read_next::<Answer>(text) {
+                Raw::Message(envelope) => match envelope.answer() {
                     Ok(answer) => Heard::Next(answer),
                     Err(error) => Heard::Refused(error),
                 },
@@ -250,14 +250,14 @@ impl Line {
                 arrived = stream.next() => {
                     silent_pings = 0;
                     self.connection.heard();
-                    let (text, envelope) = match read(arrived) {
-                        Ok(read) => read,
+                    let envelope = match read(arrived) {
+                        Ok(envelope) => envelope,
                         Err(End::Lost { .. }) => return CUT,
                         Err(end) => return end,
                     };
                     match envelope.kind {
-                        Kind::Next => tell(state, &envelope, Raw::Message(&text)),
-                        Kind::Error => match protocol::read_error(&text) {
+                        Kind::Next => tell(state, &envelope, Raw::Message(&envelope)),
+                        Kind::Error => match envelope.error() {
                             error if error.is_passing() => return CUT,
                             error => {
                                 tell(state, &envelope, Raw::Refused(error));
@@ -278,7 +278,7 @@ impl Line {
                     let done = match wish {
                         Wish::Anew => return End::Anew,
                         Wish::Begin(id) => begin(state, &mut sink, id).await.map(drop),
-                        Wish::End(id) => say(&mut sink, &ClientMessage::Complete { id: id.to_string() }).await,
+                        Wish::End(id) => say(&mut sink, &ClientMessage::Complete { id }).await,
                     };
                     if done.is_err() {
                         return CUT;
@@ -329,7 +329,11 @@ async fn begin(
         return Ok(false);
     };
     let operation = (subscriber.operation)();
-    say(sink, &ClientMessage::subscribe(id, &operation)).await?;
+    let message = ClientMessage::Subscribe {
+        id,
+        operation: &operation,
+    };
+    say(sink, &message).await?;
     if let Some(subscriber) = state.borrow_mut().subscribers.get_mut(&id) {
         subscriber.was_live = true;
     }
@@ -339,7 +343,7 @@ async fn begin(
 
 fn tell(state: &RefCell<State>, envelope: &Envelope, raw: Raw<'_>) {
     // Not held while the listener runs: it may subscribe, or end its subscription.
-    let listener = envelope.id().and_then(|id| {
+    let listener = envelope.id.and_then(|id| {
         let state = state.borrow();
         state
             .subscribers
@@ -352,32 +356,29 @@ fn tell(state: &RefCell<State>, envelope: &Envelope, raw: Raw<'_>) {
 }
 
 fn forget(state: &RefCell<State>, envelope: &Envelope) {
-    if let Some(id) = envelope.id() {
+    if let Some(id) = envelope.id {
         state.borrow_mut().subscribers.remove(&id);
     }
 }
 
 fn is_known(state: &RefCell<State>, envelope: &Envelope) -> bool {
     envelope
-        .id()
+        .id
         .is_some_and(|id| state.borrow().subscribers.contains_key(&id))
 }
 
 async fn acknowledged(stream: &mut SplitStream<WebSocket>) -> Result<(), End> {
     loop {
-        if let Kind::ConnectionAck = read(stream.next().await)?.1.kind {
+        if let Kind::ConnectionAck = read(stream.next().await)?.kind {
             return Ok(());
         }
     }
 }
 
-fn read(arrived: Option<Result<Message, WebSocketError>>) -> Result<(String, Envelope), End> {
+fn read(arrived: Option<Result<Message, WebSocketError>>) -> Result<Envelope, End> {
     let lost = End::Lost { was_live: false };
     match arrived {
-        Some(Ok(Message::Text(text))) => match Envelope::decode(&text) {
-            Ok(envelope) => Ok((text, envelope)),
-            Err(_) => Err(lost),
-        },
+        Some(Ok(Message::Text(text))) => Envelope::decode(&text).map_err(|_| lost),
         Some(Err(WebSocketError::ConnectionClose(close))) if !may_reconnect(close.code) => {
             Err(End::Refused(ApiError::Refused {
                 code: ErrorCode::Unauthenticated,

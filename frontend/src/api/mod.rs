@@ -2,9 +2,11 @@
 
 pub mod operations;
 pub mod protocol;
+pub mod response;
 #[cfg(test)]
 mod schema_check;
 pub mod status;
+pub mod types;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod http;

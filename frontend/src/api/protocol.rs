@@ -1,16 +1,18 @@
 //! The messages of graphql-transport-ws, and what an end of the connection means.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::operations::{ApiError, Operation, Response, ResponseError};
+use super::{
+    operations::Operation,
+    response::{self, ApiError},
+};
+use crate::readable::{self, Readable, Reader};
 
 /// Name of the protocol in the WebSocket handshake.
 pub const SUBPROTOCOL: &str = "graphql-transport-ws";
 
 /// What the page says.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[derive(Debug)]
 pub enum ClientMessage<'a> {
     /// First; the session comes with the cookie.
     ConnectionInit,
@@ -21,51 +23,36 @@ pub enum ClientMessage<'a> {
     /// Starts a subscription.
     Subscribe {
         /// Its own on this connection.
-        id: String,
-        /// The operation.
-        payload: SubscribePayload<'a>,
+        id: u32,
+        /// What is asked.
+        operation: &'a Operation,
     },
     /// Ends a subscription.
     Complete {
         /// Which.
-        id: String,
+        id: u32,
     },
 }
 
-/// A subscription as it is sent.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SubscribePayload<'a> {
-    query: &'a str,
-    operation_name: &'static str,
-    variables: &'a Value,
-}
-
-impl<'a> ClientMessage<'a> {
-    /// The message that starts an operation.
-    #[must_use]
-    pub fn subscribe(id: u32, operation: &'a Operation) -> Self {
-        let payload = SubscribePayload {
-            query: operation.query,
-            operation_name: operation.name(),
-            variables: &operation.variables,
-        };
-        Self::Subscribe {
-            id: id.to_string(),
-            payload,
-        }
-    }
-
+impl ClientMessage<'_> {
     /// As text.
     #[must_use]
     pub fn encode(&self) -> String {
-        serde_json::to_string(self).expect("messages are plain data")
+        let message = match self {
+            Self::ConnectionInit => json!({ "type": "connection_init" }),
+            Self::Ping => json!({ "type": "ping" }),
+            Self::Pong => json!({ "type": "pong" }),
+            Self::Subscribe { id, operation } => {
+                json!({ "type": "subscribe", "id": id.to_string(), "payload": operation.request() })
+            }
+            Self::Complete { id } => json!({ "type": "complete", "id": id.to_string() }),
+        };
+        message.to_string()
     }
 }
 
 /// What kind of message the gateway sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Go on.
     ConnectionAck,
@@ -80,17 +67,31 @@ pub enum Kind {
     /// The server is done with the subscription.
     Complete,
     /// What a newer gateway may add.
-    #[serde(other)]
     Other,
 }
 
-/// What a message is and for whom; what is in it is read by the one whom it is for.
-#[derive(Debug, Deserialize)]
+impl Readable for Kind {
+    fn read(value: &Value, reader: &mut Reader) -> Self {
+        let known = [
+            ("connection_ack", Self::ConnectionAck),
+            ("ping", Self::Ping),
+            ("pong", Self::Pong),
+            ("next", Self::Next),
+            ("error", Self::Error),
+            ("complete", Self::Complete),
+        ];
+        reader.word(value, &known, Some(Self::Other))
+    }
+}
+
+/// A message of the gateway: what it is and for whom; what is in it is read by the one whom it is for.
+#[derive(Debug)]
 pub struct Envelope {
     /// What it is.
-    #[serde(rename = "type")]
     pub kind: Kind,
-    id: Option<String>,
+    /// The subscription it is for.
+    pub id: Option<u32>,
+    message: Value,
 }
 
 impl Envelope {
@@ -99,46 +100,32 @@ impl Envelope {
     /// # Errors
     /// When it is no message of the protocol.
     pub fn decode(text: &str) -> Result<Self, ApiError> {
-        serde_json::from_str(text).map_err(|error| ApiError::Malformed(error.to_string()))
+        let message = response::parse(text)?;
+        let no_kind = || ApiError::Malformed("a message without a type".to_owned());
+        let kind = message.get("type").ok_or_else(no_kind)?;
+        Ok(Self {
+            kind: readable::answer(kind).unwrap_or(Kind::Other),
+            id: message["id"].as_str().and_then(|id| id.parse().ok()),
+            message,
+        })
     }
 
-    /// The subscription it is for.
+    /// The answer in a message of kind [`Kind::Next`].
+    ///
+    /// # Errors
+    /// When it has errors, or another form.
+    pub fn answer<Answer: Readable>(&self) -> Result<Answer, ApiError> {
+        response::read(&self.message["payload"])
+    }
+
+    /// The error in a message of kind [`Kind::Error`].
     #[must_use]
-    pub fn id(&self) -> Option<u32> {
-        self.id.as_ref()?.parse().ok()
+    pub fn error(&self) -> ApiError {
+        match self.message["payload"].get(0) {
+            Some(error) => response::refusal(error),
+            None => ApiError::Malformed("an error without a word".to_owned()),
+        }
     }
-}
-
-/// The answer in a message of kind [`Kind::Next`].
-///
-/// # Errors
-/// When it has errors, or another form.
-pub fn read_next<Answer: DeserializeOwned>(text: &str) -> Result<Answer, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(bound(deserialize = "Answer: DeserializeOwned"))]
-    struct Next<Answer> {
-        payload: Response<Answer>,
-    }
-    let next: Next<Answer> =
-        serde_json::from_str(text).map_err(|error| ApiError::Malformed(error.to_string()))?;
-    next.payload.into_result()
-}
-
-/// The error in a message of kind [`Kind::Error`].
-#[must_use]
-pub fn read_error(text: &str) -> ApiError {
-    #[derive(Deserialize)]
-    struct Refusal {
-        payload: Vec<ResponseError>,
-    }
-    let refusal = serde_json::from_str::<Refusal>(text);
-    let first = refusal
-        .ok()
-        .and_then(|refusal| refusal.payload.into_iter().next());
-    first.map_or_else(
-        || ApiError::Malformed("an error without a word".to_owned()),
-        Into::into,
-    )
 }
 
 /// Whether trying again after this close code could help: not when the session is gone or may not see the account.
@@ -156,7 +143,10 @@ pub fn may_reconnect(close_code: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::operations::{ErrorCode, FollowAnswer, follow};
+    use crate::api::{
+        operations::{FollowAnswer, follow},
+        response::ErrorCode,
+    };
 
     #[test]
     fn messages_are_written_as_the_protocol_says() {
@@ -166,14 +156,18 @@ mod tests {
         );
         assert_eq!(ClientMessage::Ping.encode(), r#"{"type":"ping"}"#);
         let operation = follow("NL66OPEN0000000000", Some("c"));
-        let subscribe: Value =
-            serde_json::from_str(&ClientMessage::subscribe(7, &operation).encode()).unwrap();
+        let subscribe = ClientMessage::Subscribe {
+            id: 7,
+            operation: &operation,
+        };
+        let subscribe = response::parse(&subscribe.encode()).unwrap();
         assert_eq!(subscribe["type"], "subscribe");
         assert_eq!(subscribe["id"], "7");
         assert_eq!(subscribe["payload"]["variables"]["after"], "c");
+        let complete = ClientMessage::Complete { id: 7 }.encode();
         assert_eq!(
-            ClientMessage::Complete { id: "7".to_owned() }.encode(),
-            r#"{"type":"complete","id":"7"}"#
+            response::parse(&complete),
+            Ok(json!({ "type": "complete", "id": "7" }))
         );
     }
 
@@ -187,17 +181,19 @@ mod tests {
             (r#"{"type":"news","id":"2"}"#, Kind::Other, Some(2)),
         ] {
             let envelope = Envelope::decode(text).unwrap();
-            assert_eq!((envelope.kind, envelope.id()), (kind, id), "{text}");
+            assert_eq!((envelope.kind, envelope.id), (kind, id), "{text}");
         }
         assert!(Envelope::decode("{}").is_err());
         let next = r#"{"type":"next","id":"1","payload":{"data":{"transactions":{"iban":"NL66OPEN0000000000",
             "version":3,"newBalance":"100","changedBy":"-5","counterparty":"cash","description":"",
             "commandId":null,"occurredAt":"2026-11-21T12:00:00Z","serial":"1:2","cursor":"c"}}}}"#;
-        let answer: FollowAnswer = read_next(next).unwrap();
+        let answer: FollowAnswer = Envelope::decode(next).unwrap().answer().unwrap();
         assert_eq!(answer.transactions.version, 3);
         let error = r#"{"type":"error","id":"1","payload":[{"message":"no","extensions":{"code":"FORBIDDEN"}}]}"#;
-        assert!(read_error(error).is(ErrorCode::Forbidden));
-        assert!(matches!(read_error("{}"), ApiError::Malformed(_)));
+        let error_of = |text| Envelope::decode(text).unwrap().error();
+        assert!(error_of(error).is(ErrorCode::Forbidden));
+        let wordless = error_of(r#"{"type":"error","id":"1"}"#);
+        assert!(matches!(wordless, ApiError::Malformed(_)));
     }
 
     #[test]

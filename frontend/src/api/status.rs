@@ -1,10 +1,13 @@
 //! What the page asks about the machine: its state each second, the last records of a topic, the way of one command,
 //! and what was measured. Texts, variables and answers, as in [`operations`](super::operations).
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::operations::{CommandId, Operation, Transaction};
+use super::{
+    operations::Operation,
+    types::{CommandId, Transaction},
+};
+use crate::readable::{Readable, Reader, readable};
 
 /// What a record of a topic is asked with, in each operation that has some.
 macro_rules! record_fields {
@@ -26,43 +29,42 @@ macro_rules! status_fields {
     };
 }
 
-/// The bank as the gateway sees it, now.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Status {
-    /// When it was looked at; RFC 3339.
-    pub at: String,
-    /// What is wanted of the simulated public.
-    pub load: Load,
-    /// Commands the bank answers, per second: those of the simulated public and of people.
-    pub achieved_per_second: f64,
-    /// Commands whose events are not all known to be out; None where that is not known.
-    pub owed: Option<u64>,
-    /// Changes sent to open pages, per second.
-    pub pushed_per_second: f64,
-    /// Open WebSockets.
-    pub sockets: u64,
-    /// Programs, ours and those below them.
-    pub services: Vec<ServiceStatus>,
-    /// All topics of the bank.
-    pub topics: Vec<TopicStatus>,
-    /// Of the last minutes, oldest first.
-    pub latency: Vec<LatencyWindow>,
-    /// What the judge says.
-    pub auditor: AuditorStatus,
-}
+readable! {
+    /// The bank as the gateway sees it, now.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Status {
+        /// When it was looked at; RFC 3339.
+        pub at: String,
+        /// What is wanted of the simulated public.
+        pub load: Load,
+        /// Commands the bank answers, per second: those of the simulated public and of people.
+        pub achieved_per_second: f64,
+        /// Commands whose events are not all known to be out; None where that is not known.
+        pub owed: Option<u64>,
+        /// Changes sent to open pages, per second.
+        pub pushed_per_second: f64,
+        /// Open WebSockets.
+        pub sockets: u64,
+        /// Programs, ours and those below them.
+        pub services: Vec<ServiceStatus>,
+        /// All topics of the bank.
+        pub topics: Vec<TopicStatus>,
+        /// Of the last minutes, oldest first.
+        pub latency: Vec<LatencyWindow>,
+        /// What the judge says.
+        pub auditor: AuditorStatus,
+    }
 
-/// The pace of the simulated public.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Load {
-    /// Each makes one command.
-    pub heartbeats_per_second: u32,
+    /// The pace of the simulated public.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Load {
+        /// Each makes one command.
+        pub heartbeats_per_second: u32,
+    }
 }
 
 /// Whose program it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceKind {
     /// One of the bank's.
     Service,
@@ -70,9 +72,18 @@ pub enum ServiceKind {
     Infrastructure,
 }
 
+impl Readable for ServiceKind {
+    fn read(value: &Value, reader: &mut Reader) -> Self {
+        let known = [
+            ("SERVICE", Self::Service),
+            ("INFRASTRUCTURE", Self::Infrastructure),
+        ];
+        reader.word(value, &known, None)
+    }
+}
+
 /// How a program is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceState {
     /// It answers, and has what it needs.
     Up,
@@ -81,205 +92,216 @@ pub enum ServiceState {
     /// It does not answer.
     Gone,
     /// It was not asked, or a newer gateway has another word.
-    #[serde(other)]
     Unknown,
 }
 
-/// One program.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceStatus {
-    /// As on the command line.
-    pub name: String,
-    /// Whose.
-    pub kind: ServiceKind,
-    /// How it is.
-    pub state: ServiceState,
-    /// What it waits for while it is not ready.
-    pub waiting_for: Vec<String>,
-    /// Since when it is so; RFC 3339.
-    pub since: Option<String>,
-    /// How many of it run.
-    pub instances: u32,
-    /// Of all instances; None where not known.
-    pub resident_bytes: Option<f64>,
-    /// Of one core, of all instances; None where not known.
-    pub cpu_percent: Option<f64>,
-    /// Records it has still to read; None where it reads none.
-    pub lag: Option<u64>,
+impl Readable for ServiceState {
+    fn read(value: &Value, reader: &mut Reader) -> Self {
+        let known = [
+            ("UP", Self::Up),
+            ("NOT_READY", Self::NotReady),
+            ("GONE", Self::Gone),
+        ];
+        reader.word(value, &known, Some(Self::Unknown))
+    }
 }
 
-/// One topic.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TopicStatus {
-    /// Without a prefix.
-    pub name: String,
-    /// How many.
-    pub partitions: u32,
-    /// Written to it.
-    pub records_per_second: f64,
-    /// Records its reader has still to read; None where nobody keeps a place in it.
-    pub lag: Option<u64>,
-    /// RFC 3339.
-    pub last_record_at: Option<String>,
-    /// Versions of its schemas.
-    pub schema_versions: Vec<u32>,
-}
+readable! {
+    /// One program.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ServiceStatus {
+        /// As on the command line.
+        pub name: String,
+        /// Whose.
+        pub kind: ServiceKind,
+        /// How it is.
+        pub state: ServiceState,
+        /// What it waits for while it is not ready.
+        pub waiting_for: Vec<String>,
+        /// Since when it is so; RFC 3339.
+        pub since: Option<String>,
+        /// How many of it run.
+        pub instances: u32,
+        /// Of all instances; None where not known.
+        pub resident_bytes: Option<f64>,
+        /// Of one core, of all instances; None where not known.
+        pub cpu_percent: Option<f64>,
+        /// Records it has still to read; None where it reads none.
+        pub lag: Option<u64>,
+    }
 
-/// Time from a request to the push of its change, within some seconds.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LatencyWindow {
-    /// Its begin; RFC 3339.
-    pub from: String,
-    /// How long it is.
-    pub seconds: u32,
-    /// How many were measured.
-    pub count: u64,
-    /// Half were at most this, in milliseconds; None when none was measured.
-    pub p50_ms: Option<f64>,
-    /// 95 % were at most this.
-    pub p95_ms: Option<f64>,
-    /// 99 % were at most this.
-    pub p99_ms: Option<f64>,
+    /// One topic.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct TopicStatus {
+        /// Without a prefix.
+        pub name: String,
+        /// How many.
+        pub partitions: u32,
+        /// Written to it.
+        pub records_per_second: f64,
+        /// Records its reader has still to read; None where nobody keeps a place in it.
+        pub lag: Option<u64>,
+        /// RFC 3339.
+        pub last_record_at: Option<String>,
+        /// Versions of its schemas.
+        pub schema_versions: Vec<u32>,
+    }
+
+    /// Time from a request to the push of its change, within some seconds.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct LatencyWindow {
+        /// Its begin; RFC 3339.
+        pub from: String,
+        /// How long it is.
+        pub seconds: u32,
+        /// How many were measured.
+        pub count: u64,
+        /// Half were at most this, in milliseconds; None when none was measured.
+        pub p50_ms: Option<f64>,
+        /// 95 % were at most this.
+        pub p95_ms: Option<f64>,
+        /// 99 % were at most this.
+        pub p99_ms: Option<f64>,
+    }
 }
 
 /// What the judge says of all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditorVerdict {
     /// All that was checked is so.
     Holds,
     /// Something is not.
     Violated,
     /// Nobody can say; also what a newer gateway may add.
-    #[serde(other)]
     CannotCheck,
 }
 
-/// The judge.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditorStatus {
-    /// Of all invariants together.
-    pub verdict: AuditorVerdict,
-    /// Why it cannot check, or what is wrong.
-    pub cause: Option<String>,
-    /// When it last came to a verdict; RFC 3339.
-    pub checked_at: Option<String>,
-    /// How many there are.
-    pub invariants: u32,
-    /// How many hold.
-    pub holding: u32,
-    /// Records it has read.
-    pub records: Option<f64>,
-    /// One for each invariant.
-    pub findings: Vec<AuditorFinding>,
+impl Readable for AuditorVerdict {
+    fn read(value: &Value, reader: &mut Reader) -> Self {
+        let known = [("HOLDS", Self::Holds), ("VIOLATED", Self::Violated)];
+        reader.word(value, &known, Some(Self::CannotCheck))
+    }
 }
 
-/// One invariant and what was found.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditorFinding {
-    /// Its short name, such as `A2`.
-    pub invariant: String,
-    /// In words.
-    pub what: String,
-    /// How many things were looked at.
-    pub checked: f64,
-    /// How many were wrong.
-    pub violations: f64,
-    /// `HOLDS`, `VIOLATED` or `NOT_CHECKED`.
-    pub state: String,
-    /// The first that was wrong.
-    pub first_offender: Option<String>,
-}
+readable! {
+    /// The judge.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct AuditorStatus {
+        /// Of all invariants together.
+        pub verdict: AuditorVerdict,
+        /// Why it cannot check, or what is wrong.
+        pub cause: Option<String>,
+        /// When it last came to a verdict; RFC 3339.
+        pub checked_at: Option<String>,
+        /// How many there are.
+        pub invariants: u32,
+        /// How many hold.
+        pub holding: u32,
+        /// Records it has read.
+        pub records: Option<f64>,
+        /// One for each invariant.
+        pub findings: Vec<AuditorFinding>,
+    }
 
-/// A name and a text.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Field {
-    /// Of the field or header.
-    pub name: String,
-    /// As text; a secret is not shown.
-    pub value: String,
-}
+    /// One invariant and what was found.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct AuditorFinding {
+        /// Its short name, such as `A2`.
+        pub invariant: String,
+        /// In words.
+        pub what: String,
+        /// How many things were looked at.
+        pub checked: f64,
+        /// How many were wrong.
+        pub violations: f64,
+        /// `HOLDS`, `VIOLATED` or `NOT_CHECKED`.
+        pub state: String,
+        /// The first that was wrong.
+        pub first_offender: Option<String>,
+    }
 
-/// One record of a topic, decoded.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TopicRecord {
-    /// Without a prefix.
-    pub topic: String,
-    /// Where it stands.
-    pub partition: u32,
-    /// Where it stands.
-    pub offset: u64,
-    /// RFC 3339.
-    pub sent_at: String,
-    /// As text.
-    pub key: String,
-    /// The registry's number of its schema.
-    pub schema_id: u32,
-    /// None when the registry does not answer.
-    pub schema_version: Option<u32>,
-    /// Full name of the record.
-    pub schema_name: String,
-    /// Of the value.
-    pub bytes: u64,
-    /// In the order they were set.
-    pub headers: Vec<Field>,
-    /// In the order of the schema.
-    pub fields: Vec<Field>,
-}
+    /// A name and a text.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Field {
+        /// Of the field or header.
+        pub name: String,
+        /// As text; a secret is not shown.
+        pub value: String,
+    }
 
-/// One step of a command's way, from its own stamps.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Hop {
-    /// `received`, `accepted`, `polled`, `decided`, `committed`, `emitted`, `projected` or `pushed`.
-    pub name: String,
-    /// RFC 3339 with microseconds; None when there is no stamp.
-    pub started_at: Option<String>,
-    /// RFC 3339 with microseconds; None when there is no stamp.
-    pub ended_at: Option<String>,
-    /// Such as the size of its batch.
-    pub detail: Option<String>,
-}
+    /// One record of a topic, decoded.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct TopicRecord {
+        /// Without a prefix.
+        pub topic: String,
+        /// Where it stands.
+        pub partition: u32,
+        /// Where it stands.
+        pub offset: u64,
+        /// RFC 3339.
+        pub sent_at: String,
+        /// As text.
+        pub key: String,
+        /// The registry's number of its schema.
+        pub schema_id: u32,
+        /// None when the registry does not answer.
+        pub schema_version: Option<u32>,
+        /// Full name of the record.
+        pub schema_name: String,
+        /// Of the value.
+        pub bytes: u64,
+        /// In the order they were set.
+        pub headers: Vec<Field>,
+        /// In the order of the schema.
+        pub fields: Vec<Field>,
+    }
 
-/// A command's way through the topics.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Trail {
-    /// As it was sent first.
-    pub command: Option<TopicRecord>,
-    /// None while the bank has not answered.
-    pub outcome: Option<TopicRecord>,
-    /// Of accounts one may see.
-    pub changes: Vec<TopicRecord>,
-    /// The same changes, in the read model.
-    pub transactions: Vec<Transaction>,
-    /// In the order of the way.
-    pub hops: Vec<Hop>,
-}
+    /// One step of a command's way, from its own stamps.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Hop {
+        /// `received`, `accepted`, `polled`, `decided`, `committed`, `emitted`, `projected` or `pushed`.
+        pub name: String,
+        /// RFC 3339 with microseconds; None when there is no stamp.
+        pub started_at: Option<String>,
+        /// RFC 3339 with microseconds; None when there is no stamp.
+        pub ended_at: Option<String>,
+        /// Such as the size of its batch.
+        pub detail: Option<String>,
+    }
 
-/// What was measured once.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MeasuredResult {
-    /// Of its file.
-    pub name: String,
-    /// RFC 3339.
-    pub measured_at: String,
-    /// Which code.
-    pub commit: String,
-    /// On what.
-    pub machine: String,
-    /// Whether something else ran beside it.
-    pub noisy: bool,
-    /// Of the run, in a word or sentence.
-    pub verdict: String,
-    /// All of it, as JSON.
-    pub document: String,
+    /// A command's way through the topics.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Trail {
+        /// As it was sent first.
+        pub command: Option<TopicRecord>,
+        /// None while the bank has not answered.
+        pub outcome: Option<TopicRecord>,
+        /// Of accounts one may see.
+        pub changes: Vec<TopicRecord>,
+        /// The same changes, in the read model.
+        pub transactions: Vec<Transaction>,
+        /// In the order of the way.
+        pub hops: Vec<Hop>,
+    }
+
+    /// What was measured once.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct MeasuredResult {
+        /// Of its file.
+        pub name: String,
+        /// RFC 3339.
+        pub measured_at: String,
+        /// Which code.
+        pub commit: String,
+        /// On what.
+        pub machine: String,
+        /// Whether something else ran beside it.
+        pub noisy: bool,
+        /// Of the run, in a word or sentence.
+        pub verdict: String,
+        /// All of it, as JSON.
+        pub document: String,
+    }
 }
 
 const STATUS: &str = concat!("query Status { status { ", status_fields!(), " } }");
@@ -289,11 +311,13 @@ const WATCH_STATUS: &str = concat!(
     " } }"
 );
 
-/// Answer of [`status`] and one push of [`watch_status`].
-#[derive(Debug, Deserialize)]
-pub struct StatusAnswer {
-    /// The bank, now.
-    pub status: Status,
+readable! {
+    /// Answer of [`status`] and one push of [`watch_status`].
+    #[derive(Debug)]
+    pub struct StatusAnswer {
+        /// The bank, now.
+        pub status: Status,
+    }
 }
 
 /// The bank, once.
@@ -327,12 +351,13 @@ const WATCH_TOPIC: &str = concat!(
     " } }"
 );
 
-/// Answer of [`topic_records`] and one push of [`watch_topic`].
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TopicRecordsAnswer {
-    /// Newest first when asked for, as they come when pushed.
-    pub topic_records: Vec<TopicRecord>,
+readable! {
+    /// Answer of [`topic_records`] and one push of [`watch_topic`].
+    #[derive(Debug)]
+    pub struct TopicRecordsAnswer {
+        /// Newest first when asked for, as they come when pushed.
+        pub topic_records: Vec<TopicRecord>,
+    }
 }
 
 /// The newest records of a topic; `contains` is an account, a key or a command.
@@ -364,11 +389,13 @@ const TRAIL: &str = concat!(
      hops { name startedAt endedAt detail } } }"
 );
 
-/// Answer of [`trail`].
-#[derive(Debug, Deserialize)]
-pub struct TrailAnswer {
-    /// None when never seen.
-    pub trail: Option<Trail>,
+readable! {
+    /// Answer of [`trail`].
+    #[derive(Debug)]
+    pub struct TrailAnswer {
+        /// None when never seen.
+        pub trail: Option<Trail>,
+    }
 }
 
 /// The way of one command.
@@ -376,18 +403,20 @@ pub struct TrailAnswer {
 pub fn trail(id: CommandId) -> Operation {
     Operation {
         query: TRAIL,
-        variables: json!({ "id": id }),
+        variables: json!({ "id": id.to_string() }),
     }
 }
 
 const RESULTS: &str =
     "query Results { results { name measuredAt commit machine noisy verdict document } }";
 
-/// Answer of [`results`].
-#[derive(Debug, Deserialize)]
-pub struct ResultsAnswer {
-    /// Newest first.
-    pub results: Vec<MeasuredResult>,
+readable! {
+    /// Answer of [`results`].
+    #[derive(Debug)]
+    pub struct ResultsAnswer {
+        /// Newest first.
+        pub results: Vec<MeasuredResult>,
+    }
 }
 
 /// All that was measured.
@@ -402,12 +431,13 @@ pub fn results() -> Operation {
 const SET_LOAD: &str =
     "mutation SetLoad($rate: Int!) { setLoad(heartbeatsPerSecond: $rate) { heartbeatsPerSecond } }";
 
-/// Answer of [`set_load`].
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SetLoadAnswer {
-    /// From now on.
-    pub set_load: Load,
+readable! {
+    /// Answer of [`set_load`].
+    #[derive(Debug)]
+    pub struct SetLoadAnswer {
+        /// From now on.
+        pub set_load: Load,
+    }
 }
 
 /// Sets the pace of the simulated public.

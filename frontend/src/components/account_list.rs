@@ -13,7 +13,9 @@ use crate::{
     announcer::Announcer,
     api::{
         http,
-        operations::{self, ACCOUNT_ORDERS, AccountPage, AccountsAnswer, ErrorCode, ListedAccount},
+        operations::{self, ACCOUNT_ORDERS, AccountsAnswer},
+        response::ErrorCode,
+        types::{AccountPage, ListedAccount},
     },
     browser,
     desk::{ACCOUNTS_PER_PAGE, Desk},

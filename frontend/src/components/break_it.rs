@@ -6,8 +6,10 @@ use crate::{
     announcer::Announcer,
     api::{
         http,
-        operations::{self, ApiError, CommandId, Payment, PaymentAnswer, PaymentResult},
+        operations::{self, PaymentAnswer},
+        response::ApiError,
         status::{self, TrailAnswer},
+        types::{CommandId, Payment, PaymentResult},
     },
     money::Cents,
     session::Session,

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::{
-    api::operations::{CommandId, Payment},
+    api::types::{CommandId, Payment},
     money::Cents,
     outbox::Progress,
     payments::Payments,

@@ -8,7 +8,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use crate::{
     api::status::Status,
-    drawing::{self, Edge, HEIGHT, Look, Node, Place, Shape, WIDTH},
+    drawing::{self, Edge, Look, Node, Place, Shape},
     figures, formats,
 };
 
@@ -16,7 +16,8 @@ use crate::{
 const TICKS_MAX_PER_SECOND: f64 = 5.0;
 const LINE_HEIGHT: u32 = 18;
 
-/// The drawing of a state. `part` names what is in ink; the rest steps back. None shows all alike.
+/// The drawing of a state. `part` names what is in ink, with a piece of the drawing around it; the rest steps back.
+/// None shows all of it alike.
 #[component]
 pub(crate) fn Drawing(
     status: Signal<Option<Arc<Status>>>,
@@ -46,13 +47,19 @@ pub(crate) fn Drawing(
     let way_ids = Memo::new(move |_| {
         way.with(|way| way.iter().map(|step| step.id.clone()).collect::<Vec<_>>())
     });
-    let view_box = format!("0 0 {WIDTH} {HEIGHT}");
+    // Compared, so that it is not set anew each second.
+    let window = Memo::new(move |_| {
+        part.with(|part| match part {
+            Some(part) => nodes.with(|nodes| drawing::window(nodes, part)),
+            None => Place::WHOLE,
+        })
+    });
     view! {
         <figure class="drawing" aria-labelledby="drawing-caption">
             <figcaption id="drawing-caption" class="unseen">
                 "The parts of the bank, and the records that flow between them each second"
             </figcaption>
-            <svg class="drawing-wide" viewBox=view_box role="group" aria-labelledby="drawing-caption">
+            <svg class="drawing-wide" viewBox=move || window.get().view_box() role="group" aria-labelledby="drawing-caption">
                 <Heads/>
                 <g class="edges" aria-hidden="true">
                     <For each=move || edges.get() key=edge_key let(edge)>
@@ -61,7 +68,7 @@ pub(crate) fn Drawing(
                 </g>
                 // Each link stays in the page when its figures change, and with it the focus.
                 <For each=move || ids.get() key=String::clone let(id)>
-                    <NodeBox id=id nodes=nodes part=part/>
+                    <NodeBox id=id nodes=nodes part=part window=window/>
                 </For>
             </svg>
             <ol class="drawing-narrow">
@@ -139,6 +146,7 @@ fn NodeBox(
     id: String,
     nodes: Memo<Vec<Node>>,
     part: Signal<Option<Vec<&'static str>>>,
+    window: Memo<Place>,
 ) -> impl IntoView {
     let known = id.clone();
     let node =
@@ -156,7 +164,11 @@ fn NodeBox(
         node.with(|node| {
             node.as_ref().map(|node| {
                 let back = if is_back() { " back" } else { "" };
-                format!("node {} {}{back}", shape_name(node.shape), node.look.name())
+                // What is cut by the edge of the window is not shown, and takes no focus.
+                let is_outside = !drawing::is_within(node, window.get());
+                let outside = if is_outside { " outside" } else { "" };
+                let (shape, look) = (shape_name(node.shape), node.look.name());
+                format!("node {shape} {look}{back}{outside}")
             })
         })
     };
@@ -205,6 +217,7 @@ fn shape_name(shape: Shape) -> &'static str {
     }
 }
 
+/// A part as a box. Its figures are in what the link says; its title is seen and said alike.
 fn boxed(place: Place, shape: Shape, look: Look, title: &str, lines: &[String]) -> impl IntoView {
     let Place {
         x,
@@ -214,7 +227,7 @@ fn boxed(place: Place, shape: Shape, look: Look, title: &str, lines: &[String]) 
     } = place;
     let (left, top) = (x + 12, y + 22);
     let written = lines.iter().zip(1_u32..).map(|(line, place)| {
-        view! { <text class="line" x=left y=top + place * LINE_HEIGHT>{line.clone()}</text> }
+        view! { <text class="line" x=left y=top + place * LINE_HEIGHT aria-hidden="true">{line.clone()}</text> }
     });
     let second_bottom = (shape == Shape::Store).then(|| {
         let y = y + height - 4;
@@ -233,6 +246,7 @@ fn boxed(place: Place, shape: Shape, look: Look, title: &str, lines: &[String]) 
     }
 }
 
+/// A topic as a bar, cut into its partitions.
 fn topic(place: Place, partitions: u32, title: &str, lines: &[String]) -> impl IntoView {
     const BAR_HEIGHT: u32 = 12;
     let Place { x, y, width, .. } = place;
@@ -242,7 +256,7 @@ fn topic(place: Place, partitions: u32, title: &str, lines: &[String]) -> impl I
         view! { <line class="frame" x1=x x2=x y1=bar y2=bar + BAR_HEIGHT/> }
     });
     let lag = lines.first().map(|line| {
-        view! { <text class="line" x=x y=bar + BAR_HEIGHT + 16>{line.clone()}</text> }
+        view! { <text class="line" x=x y=bar + BAR_HEIGHT + 16 aria-hidden="true">{line.clone()}</text> }
     });
     view! {
         <rect class="hit" x=x y=y width=width height=place.height/>

@@ -21,18 +21,22 @@ pub(crate) fn FourFigures() -> impl IntoView {
             };
             return view! { <p class="four-figures none">{words}</p> }.into_any();
         };
-        let invariants = watching
+        let (invariants, not_checked) = watching
             .lamp
-            .with(|lamp| lamp.share().unwrap_or_else(|| "not known".to_owned()));
-        let figure = |figure: String, what: &'static str| {
-            view! { <div><dt>{what}</dt> <dd>{figure}</dd></div> }
+            .with(|lamp| (lamp.share(), lamp.not_checked()));
+        let hold = match not_checked {
+            Some(words) => format!("invariants hold, {words}"),
+            None => "invariants hold".to_owned(),
+        };
+        let figure = |figure: String, what: &str| {
+            view! { <div><dt>{what.to_owned()}</dt> <dd>{figure}</dd></div> }
         };
         view! {
             <dl class="four-figures">
                 {figure(transfers(&status), "transfers/s")}
                 {figure(newest_latency(&status), "request to push, p50")}
                 {figure(owed(&status), "commands whose events are owed")}
-                {figure(invariants, "invariants hold")}
+                {figure(invariants.unwrap_or_else(|| "not known".to_owned()), &hold)}
             </dl>
         }
         .into_any()

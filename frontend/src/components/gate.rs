@@ -8,7 +8,7 @@ use super::{
     statement::LoadingLines,
 };
 use crate::{
-    api::operations::Role,
+    api::types::Role,
     session::{Session, Who},
 };
 

@@ -9,7 +9,9 @@ use crate::{
     announcer::Announcer,
     api::{
         http,
-        operations::{self, OpenAccountAnswer, OpenAccountResult},
+        operations::{self, OpenAccountAnswer},
+        response::ErrorCode,
+        types::{CommandId, OpenAccountResult, User},
     },
     backoff, browser,
     session::Session,
@@ -30,7 +32,7 @@ pub(crate) fn OpenAccountForm(
     let announcer: Announcer = expect_context();
     // The same name and password keep the same command id until there is an answer. It is not stored: with the name
     // and the password anyone gets in after a reload, and a password is kept nowhere.
-    let command = StoredValue::new(None::<(operations::CommandId, String, String)>);
+    let command = StoredValue::new(None::<(CommandId, String, String)>);
     let submit = move |name: String, word: String| {
         let kept = command
             .get_value()
@@ -74,11 +76,7 @@ pub(crate) fn OpenAccountForm(
     }
 }
 
-async fn open(
-    id: operations::CommandId,
-    name: &str,
-    word: &str,
-) -> Result<operations::User, String> {
+async fn open(id: CommandId, name: &str, word: &str) -> Result<User, String> {
     let mut last = "The bank has not answered yet. Send the same again in a moment.".to_owned();
     for attempt in 1..=OPEN_ATTEMPTS_MAX {
         match http::send::<OpenAccountAnswer>(&operations::open_account(id, name, word)).await {
@@ -96,7 +94,7 @@ async fn open(
             Ok(OpenAccountAnswer {
                 open_account: OpenAccountResult::CommandPending,
             }) => {}
-            Err(error) if error.is_passing() && !error.is(operations::ErrorCode::RateLimited) => {
+            Err(error) if error.is_passing() && !error.is(ErrorCode::RateLimited) => {
                 last = words::open_account_failure(&error);
             }
             Err(error) => return Err(words::open_account_failure(&error)),

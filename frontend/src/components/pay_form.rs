@@ -8,7 +8,7 @@ use super::{
     field::TextField,
 };
 use crate::{
-    api::operations::CommandId,
+    api::types::CommandId,
     outbox::Progress,
     payments::Payments,
     validation::{Field, FieldError, PayForm as Form},

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     announcer::Announcer,
-    api::operations::{DemoUser, Role},
+    api::types::{DemoUser, Role},
     session::Session,
     validation::{Field, check_sign_in},
 };

@@ -247,9 +247,11 @@ pub(crate) fn LoadingLines() -> impl IntoView {
         }
     };
     set_timeout(say, SAY_LOADING_AFTER);
-    view! {
-        <Show when=move || is_late.get()>
-            <div class="loading-lines" aria-hidden="true">{[(); LOADING_LINES].map(|()| view! { <div></div> })}</div>
-        </Show>
-    }
+    let lines = move || {
+        is_late
+            .get()
+            .then(|| [(); LOADING_LINES].map(|()| view! { <div></div> }))
+    };
+    // There from the start: whoever looks can tell that something is still to come.
+    view! { <div class="loading-lines" aria-hidden="true">{lines}</div> }
 }

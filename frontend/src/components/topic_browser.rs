@@ -9,7 +9,7 @@ use crate::{
     api::{
         http,
         line::{Heard, Line, Subscription},
-        operations::ApiError,
+        response::ApiError,
         status::{self, TopicRecord, TopicRecordsAnswer, TopicStatus},
     },
     browser, drawing, figures, formats, hops, iban,

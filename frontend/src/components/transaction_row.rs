@@ -6,7 +6,7 @@ use leptos::{either::Either, prelude::*};
 
 use super::amount::{Balance, Change, is_wide};
 use crate::{
-    api::operations::{CommandId, Payment, Role},
+    api::types::{CommandId, Payment, Role},
     browser, iban,
     money::Cents,
     outbox::{Progress, Sent},

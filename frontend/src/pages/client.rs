@@ -5,7 +5,7 @@ use std::time::Duration;
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
-    api::operations::{Role, User},
+    api::types::{Role, User},
     browser,
     choices::Choices,
     components::{

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
 use crate::{
-    api::operations::Role,
+    api::types::Role,
     choices::Choices,
     components::{
         account_list::AccountList, amount::BalanceLine, frame::name_page, gate::Gate, iban::Iban,

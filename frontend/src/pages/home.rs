@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
 use crate::{
-    api::operations::Role,
+    api::types::Role,
     components::{
         amount::BalanceLine, four_figures::FourFigures, frame::name_page, iban::Iban,
         settings::Settings, sign_in::DemoUsers, statement::Statement,

@@ -8,8 +8,8 @@ use leptos_router::hooks::use_params_map;
 use crate::{
     api::{
         http,
-        operations::{CommandId, Payment, Role},
         status::{self, TopicRecord, Trail, TrailAnswer},
+        types::{CommandId, Payment, Role},
     },
     browser,
     components::{

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::{use_location, use_params_map};
 
 use crate::{
-    api::operations::Role,
+    api::types::Role,
     browser,
     chart::Plot,
     components::{

@@ -12,8 +12,9 @@ use crate::{
     announcer::Announcer,
     api::{
         http,
-        operations::{ApiError, CommandId, ErrorCode, Role},
+        response::{ApiError, ErrorCode},
         status::{self, TrailAnswer},
+        types::{CommandId, Role},
     },
     browser,
     components::{frame::name_page, gate::Gate, statement::LoadingLines, time_line::TimeLineView},

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::readable::{Readable, readable};
+use crate::readable::{self, readable};
 
 /// What is in a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +26,8 @@ impl Document {
             number("version"),
             number("format"),
         ) {
-            ("bank", 2, _) => Self::Bank(Box::new(BankDocument::read(&value))),
-            ("command-handler", _, 1) => Self::Handler(Box::new(HandlerDocument::read(&value))),
+            ("bank", 2, _) => Self::Bank(Box::new(readable::document(&value))),
+            ("command-handler", _, 1) => Self::Handler(Box::new(readable::document(&value))),
             _ => Self::Unknown,
         }
     }
@@ -45,6 +45,7 @@ impl Step {
 
 readable! {
     /// On what it was measured.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Machine {
         /// As the kernel names it.
         pub processor: String,
@@ -57,6 +58,7 @@ readable! {
     }
 
     /// A run of the whole bank.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct BankDocument {
         /// `quick`, `full`, `target` or `article`.
         pub kind: String,
@@ -95,6 +97,7 @@ readable! {
     }
 
     /// The judge's word on a run.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Verdict {
         /// Without it there are no figures.
         pub holds: bool,
@@ -107,6 +110,7 @@ readable! {
     }
 
     /// A cost measured bare, before and after.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Floor {
         /// Short.
         pub name: String,
@@ -119,7 +123,7 @@ readable! {
     }
 
     /// Latency of many.
-    #[derive(Copy)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub struct Latency {
         /// How many.
         pub samples: u64,
@@ -134,6 +138,7 @@ readable! {
     }
 
     /// One program during a step.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Used {
         /// As on the command line.
         pub name: String,
@@ -146,6 +151,7 @@ readable! {
     }
 
     /// One load that was held.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Step {
         /// Why it was measured.
         pub name: String,
@@ -164,6 +170,7 @@ readable! {
     }
 
     /// The highest load that was kept up.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Capacity {
         /// Kept up.
         pub per_second: f64,
@@ -174,6 +181,7 @@ readable! {
     }
 
     /// From just before the click to the frame after the confirmed row stood in the page.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Painted {
         /// Of all.
         pub latency: Latency,
@@ -184,6 +192,7 @@ readable! {
     }
 
     /// The stages at one load.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct StagesOfStep {
         /// Its name.
         pub step: String,
@@ -198,6 +207,7 @@ readable! {
     }
 
     /// One stage of the way.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Stage {
         /// In words.
         pub name: String,
@@ -208,6 +218,7 @@ readable! {
     }
 
     /// The handler alone, from topic to topic.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Drain {
         /// That waited.
         pub commands: u64,
@@ -218,6 +229,7 @@ readable! {
     }
 
     /// After `kill -9` of the handler.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Recovery {
         /// The load meanwhile.
         pub per_second: f64,
@@ -230,6 +242,7 @@ readable! {
     }
 
     /// The experiment of 2019 again, with one way of running the handler.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct ArticleRun {
         /// Which way.
         pub name: String,
@@ -238,6 +251,7 @@ readable! {
     }
 
     /// One load of it.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct ArticleStep {
         /// The load.
         pub per_second: f64,
@@ -250,6 +264,7 @@ readable! {
     }
 
     /// What was wanted of a run, and found.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Target {
         /// `P1` to `P27`.
         pub id: String,
@@ -264,6 +279,7 @@ readable! {
     }
 
     /// What runs are compared by.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Figure {
         /// The same in every run.
         pub name: String,
@@ -282,6 +298,7 @@ readable! {
     }
 
     /// A run of the handler alone.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct HandlerDocument {
         /// On what.
         pub machine: Machine,
@@ -300,6 +317,7 @@ readable! {
     }
 
     /// A backlog, drained once.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct DrainOnce {
         /// `batches`, `one_at_a_time` or `articles_way`.
         pub mode: String,
@@ -312,6 +330,7 @@ readable! {
     }
 
     /// One load on the handler.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct HandlerStep {
         /// What was meant.
         pub rate: f64,
@@ -328,13 +347,14 @@ readable! {
     }
 
     /// For each command.
-    #[derive(Copy)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub struct HandlerCpu {
         /// Microseconds.
         pub handler_us: f64,
     }
 
     /// What was wanted of the handler, and found.
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct HandlerTarget {
         /// In words.
         pub what: String,

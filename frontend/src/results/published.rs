@@ -4,12 +4,13 @@
 
 use serde_json::Value;
 
-use super::readable::{Readable, readable};
+use crate::readable::{self, readable};
 
 const TEXT: &str = include_str!("../../../perf/published/2019.json");
 
 readable! {
     /// The published figures.
+    #[derive(Clone, Debug, PartialEq)]
     pub struct Published {
         /// Of the article.
         pub title: String,
@@ -26,6 +27,7 @@ readable! {
     }
 
     /// Where the figures come from.
+    #[derive(Clone, Debug, PartialEq)]
     pub struct Source {
         /// Address of the article.
         pub article: String,
@@ -34,6 +36,7 @@ readable! {
     }
 
     /// One handler of 2019.
+    #[derive(Clone, Debug, PartialEq)]
     pub struct Handler {
         /// Stable.
         pub id: String,
@@ -52,7 +55,7 @@ readable! {
 #[must_use]
 pub fn published() -> Published {
     let value: Value = serde_json::from_str(TEXT).unwrap_or_default();
-    let mut published = Published::read(&value);
+    let mut published: Published = readable::document(&value);
     for handler in &mut published.handlers {
         handler.columns.clone_from(&published.columns);
     }

@@ -6,7 +6,8 @@ use crate::{
     announcer::Announcer,
     api::{
         http,
-        operations::{self, CommandId, Payment, PaymentAnswer, PaymentResult},
+        operations::{self, PaymentAnswer},
+        types::{CommandId, Payment, PaymentResult},
     },
     figures,
     hops::Asked,
