@@ -31,12 +31,13 @@ page)
     ;;
 tools)
     # A program of one file, of the versions that Cargo.lock names.
-    version=$(sed -n '/^name = "wasm-bindgen-cli-support"$/{n;s/^version = "\(.*\)"$/\1/p}' Cargo.lock)
+    version() { sed -n "/^name = \"$1\"\$/{n;s/^version = \"\(.*\)\"\$/\1/p}" Cargo.lock; }
     mkdir -p target/page/src
     cp docker/page.rs target/page/src/main.rs
+    cp bank/src/page/compressed.rs target/page/src/compressed.rs
     cp Cargo.lock target/page/Cargo.lock
-    printf '[package]\nname = "page"\nedition = "2024"\n[workspace]\n[dependencies]\nwasm-bindgen-cli-support = "=%s"\n' \
-        "$version" >target/page/Cargo.toml
+    printf '[package]\nname = "page"\nedition = "2024"\n[workspace]\n[dependencies]\nwasm-bindgen-cli-support = "=%s"\nbrotli = "=%s"\n[profile.dev]\nopt-level = 2\n' \
+        "$(version wasm-bindgen-cli-support)" "$(version brotli)" >target/page/Cargo.toml
     cargo build --manifest-path target/page/Cargo.toml --target-dir target/page/target
     ;;
 collect)
@@ -47,6 +48,7 @@ collect)
     done
     target/page/target/debug/page target/wasm32-unknown-unknown/wasm-release/frontend.wasm "$out/site"
     cp -R frontend/assets/. "$out/site"
+    target/page/target/debug/page "$out/site"
     cp -R perf/results/. "$out/results"
     ls -l "$out" "$out/site"
     ;;

@@ -1,13 +1,23 @@
-//! Makes the page's folder of its WebAssembly, as `cargo bank build` does: page IN.wasm OUT
+//! Makes the page's folder of its WebAssembly, as `cargo bank build` does: page IN.wasm OUT, and when the assets are in
+//! the folder too, page OUT to put a compressed form beside each file.
+
+// Copied from bank/src/page/.
+mod compressed;
+
 use std::path::Path;
 
 use wasm_bindgen_cli_support::Bindgen;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [module, folder] = arguments.as_slice() else {
-        panic!("page IN.wasm OUT");
-    };
+    match arguments.as_slice() {
+        [module, folder] => make(module, folder),
+        [folder] => compressed::put_beside(Path::new(folder)).expect("the page can be compressed"),
+        _ => panic!("page IN.wasm OUT | page OUT"),
+    }
+}
+
+fn make(module: &str, folder: &str) {
     Bindgen::new()
         .input_path(Path::new(module))
         .out_name("app")

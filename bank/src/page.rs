@@ -1,5 +1,7 @@
 //! From the compiled page to the folder the gateway serves.
 
+mod compressed;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -46,6 +48,7 @@ pub(crate) fn assemble(workspace: &Workspace) -> anyhow::Result<()> {
         }
         fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
     }
+    compressed::put_beside(&fresh).context("cannot compress the page")?;
     fs::write(fresh.join(STAMP), stamp)?;
     // A gateway that serves the old page meanwhile finds all of it or all of the new one, but for an instant.
     let old = workspace.target.join("site.old");
