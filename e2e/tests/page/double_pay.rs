@@ -47,10 +47,7 @@ async fn is_pending(browser: &Browser) -> Result<()> {
 pub(crate) async fn given_a_double_click_when_paying_then_it_is_paid_once(
     stage: &Stage,
 ) -> Result<()> {
-    let customer = Customer::with(&stage.page, FUNDS).await?;
-    let browser = &stage.browser;
-    customer.enter(browser, &stage.page).await?;
-    fill(browser).await?;
+    let (browser, customer) = ready(stage).await?;
     let button = browser.find("#pay-submit").await?;
     browser
         .driver
@@ -69,10 +66,7 @@ pub(crate) async fn given_a_double_click_when_paying_then_it_is_paid_once(
 pub(crate) async fn given_enter_held_down_when_paying_then_it_is_paid_once(
     stage: &Stage,
 ) -> Result<()> {
-    let customer = Customer::with(&stage.page, FUNDS).await?;
-    let browser = &stage.browser;
-    customer.enter(browser, &stage.page).await?;
-    fill(browser).await?;
+    let (browser, customer) = ready(stage).await?;
     let enter = json!({ "type": "rawKeyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r" });
     for is_repeat in [false, true, true, true] {
         let mut press = enter.clone();
@@ -104,8 +98,7 @@ pub(crate) async fn given_a_double_click_when_depositing_then_it_is_booked_once(
 pub(crate) async fn given_no_answer_when_reloaded_then_it_is_paid_once(
     stage: &Stage,
 ) -> Result<()> {
-    let (proxy, customer) = behind_a_proxy(stage).await?;
-    let browser = &stage.browser;
+    let (browser, customer, proxy) = ready_behind_a_proxy(stage).await?;
     proxy.set(Line::Deaf);
     browser.click("#pay-submit").await?;
     is_pending(browser).await?;
@@ -118,8 +111,7 @@ pub(crate) async fn given_no_answer_when_reloaded_then_it_is_paid_once(
 pub(crate) async fn given_no_answer_when_a_second_tab_opens_then_it_is_paid_once(
     stage: &Stage,
 ) -> Result<()> {
-    let (proxy, customer) = behind_a_proxy(stage).await?;
-    let browser = &stage.browser;
+    let (browser, customer, proxy) = ready_behind_a_proxy(stage).await?;
     proxy.set(Line::Cut);
     browser.click("#pay-submit").await?;
     is_pending(browser).await?;
@@ -136,8 +128,7 @@ pub(crate) async fn given_no_answer_when_a_second_tab_opens_then_it_is_paid_once
 pub(crate) async fn given_a_cut_line_when_paying_then_it_is_paid_once_when_it_is_back(
     stage: &Stage,
 ) -> Result<()> {
-    let (proxy, customer) = behind_a_proxy(stage).await?;
-    let browser = &stage.browser;
+    let (browser, customer, proxy) = ready_behind_a_proxy(stage).await?;
     proxy.set(Line::Cut);
     browser.click("#pay-submit").await?;
     browser
@@ -160,8 +151,7 @@ pub(crate) async fn given_a_cut_line_when_paying_then_it_is_paid_once_when_it_is
 pub(crate) async fn given_an_answer_that_was_lost_when_the_line_is_back_then_it_is_paid_once(
     stage: &Stage,
 ) -> Result<()> {
-    let (proxy, customer) = behind_a_proxy(stage).await?;
-    let browser = &stage.browser;
+    let (browser, customer, proxy) = ready_behind_a_proxy(stage).await?;
     proxy.set(Line::Deaf);
     browser.click("#pay-submit").await?;
     customer.has_booked(&[-1_234, FUNDS]).await?;
@@ -173,8 +163,7 @@ pub(crate) async fn given_an_answer_that_was_lost_when_the_line_is_back_then_it_
 pub(crate) async fn given_no_answer_when_storage_is_cleared_then_it_is_paid_once(
     stage: &Stage,
 ) -> Result<()> {
-    let (proxy, customer) = behind_a_proxy(stage).await?;
-    let browser = &stage.browser;
+    let (browser, customer, proxy) = ready_behind_a_proxy(stage).await?;
     proxy.set(Line::Cut);
     browser.click("#pay-submit").await?;
     is_pending(browser).await?;
@@ -188,8 +177,7 @@ pub(crate) async fn given_no_answer_when_storage_is_cleared_then_it_is_paid_once
 pub(crate) async fn given_no_answer_when_one_goes_back_and_forth_then_it_is_paid_once(
     stage: &Stage,
 ) -> Result<()> {
-    let (proxy, customer) = behind_a_proxy(stage).await?;
-    let browser = &stage.browser;
+    let (browser, customer, proxy) = ready_behind_a_proxy(stage).await?;
     proxy.set(Line::Cut);
     browser.click("#pay-submit").await?;
     is_pending(browser).await?;
@@ -210,10 +198,7 @@ pub(crate) async fn given_no_answer_when_one_goes_back_and_forth_then_it_is_paid
 pub(crate) async fn given_a_payment_that_was_made_when_pay_is_pressed_again_then_it_asks_for_input(
     stage: &Stage,
 ) -> Result<()> {
-    let customer = Customer::with(&stage.page, FUNDS).await?;
-    let browser = &stage.browser;
-    customer.enter(browser, &stage.page).await?;
-    fill(browser).await?;
+    let (browser, customer) = ready(stage).await?;
     browser.click("#pay-submit").await?;
     is_paid_once(browser, &customer).await?;
     eventually("the fields are empty", PATIENCE, async || {
@@ -229,14 +214,22 @@ pub(crate) async fn given_a_payment_that_was_made_when_pay_is_pressed_again_then
     customer.has_booked(&[-1_234, FUNDS]).await
 }
 
+/// A customer whose form is filled in.
+async fn ready(stage: &Stage) -> Result<(&Browser, Customer)> {
+    let customer = Customer::with(&stage.page, FUNDS).await?;
+    customer.enter(&stage.browser, &stage.page).await?;
+    fill(&stage.browser).await?;
+    Ok((&stage.browser, customer))
+}
+
 /// A customer whose form is filled in, behind a line that can be cut.
-async fn behind_a_proxy(stage: &Stage) -> Result<(Proxy, Customer)> {
+async fn ready_behind_a_proxy(stage: &Stage) -> Result<(&Browser, Customer, Proxy)> {
     let proxy = Proxy::before(&stage.page).await?;
     let customer = Customer::with(&stage.page, FUNDS).await?;
     customer.enter(&stage.browser, &proxy.page).await?;
     stage.browser.statement_is(&[FUNDS]).await?;
     fill(&stage.browser).await?;
-    Ok((proxy, customer))
+    Ok((&stage.browser, customer, proxy))
 }
 
 /// What did not come through never will; from now on everything does.

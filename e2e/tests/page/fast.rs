@@ -6,17 +6,18 @@ use serde_json::{Value, json};
 use crate::Stage;
 use crate::people::COMPANY_IBAN;
 
-/// Of the program, its glue and its styles, as they are sent. To be reached are 450 KiB; until then it may not grow.
-const COMPRESSED_BYTES_MAX: usize = 650 * 1024;
+/// Of the program, its glue and its styles, as they are sent.
+const COMPRESSED_BYTES_MAX: usize = 450 * 1024;
 const FIRST_PAINT_MS_MAX: f64 = 1_000.0;
 const INTERACTIVE_MS_MAX: f64 = 1_500.0;
 /// The best of so many is the page's own time; the others are the machine's.
 const TRIES: usize = 5;
 
 const ROWS_PER_SECOND: u32 = 1_000;
-/// How long rows come in, unless the environment says otherwise.
+/// How long rows come in; for a minute with `BANK_TEST_FULL=1`.
 const SECONDS: u32 = 10;
-const SECONDS_VARIABLE: &str = "BANK_PAGE_SECONDS";
+const SECONDS_FULL: u32 = 60;
+const FULL_VARIABLE: &str = "BANK_TEST_FULL";
 const MEMORY_BYTES_MAX: f64 = 150.0 * 1024.0 * 1024.0;
 /// Rows behind the last one sent, when the page is looked at in the midst of it: what comes in half a second.
 const ROWS_BEHIND_MAX: f64 = 500.0;
@@ -136,10 +137,8 @@ pub(crate) async fn given_a_thousand_rows_a_second_when_shown_then_the_page_keep
     stage: &Stage,
 ) -> Result<()> {
     let browser = &stage.browser;
-    let seconds = std::env::var(SECONDS_VARIABLE)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(SECONDS);
+    let is_full = std::env::var_os(FULL_VARIABLE).is_some();
+    let seconds = if is_full { SECONDS_FULL } else { SECONDS };
     // Far above what the account has, so that each row is new.
     let feed = format!("{FEED} window.feed.base = 10000000; window.feed.rate = {ROWS_PER_SECOND};");
     browser
