@@ -16,10 +16,11 @@ import yaml
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BASE = "docker-compose.yml"
+TLS = "docker-compose.tls.yml"
 # All containers of the bank together, those that end included.
 MEMORY_MIB_MAX = 1228
 # End by themselves.
-ONE_SHOTS = {"secrets", "synchronizer"}
+ONE_SHOTS = {"secrets", "synchronizer", "certificates", "permissions", "perf"}
 # Have no program in their image that could ask.
 NOT_ASKED = {"postgres-exporter", "proxy"}
 # Must write where their image says.
@@ -71,10 +72,25 @@ def check_services(files):
         for port in service.get("ports", []):
             address = port.get("host_ip") if isinstance(port, dict) else port.split(":")[0]
             check(address == "127.0.0.1", f"{where}: published to others: {port}")
+        if files == [BASE, TLS]:
+            check_is_encrypted(where, service)
         for key, value in (service.get("environment") or {}).items():
             is_secret = re.search("PASS(WORD)?$|TOKEN$|SECRET$|_KEY$", key)
             check(not (is_secret and value), f"{where}: {key} in its environment")
     return services
+
+
+def check_is_encrypted(where, service):
+    """Everybody who connects does it by TLS; programs of ours are built for it and have a certificate."""
+    environment = service.get("environment") or {}
+    if "BANK_KAFKA_BROKERS" in environment:
+        check(service["image"].endswith("-tls"), f"{where}: built without TLS")
+        check(service["build"]["args"].get("FEATURES") == "topology/tls", f"{where}: built without TLS")
+        check("BANK_TLS_KEY_FILE" in environment, f"{where}: has no certificate")
+        check(environment["BANK_SCHEMA_REGISTRY_URL"].startswith("https://"), f"{where}: registry without TLS")
+    for key, value in environment.items():
+        check("PLAINTEXT" not in str(value), f"{where}: {key} has a listener without TLS")
+        check("jdbc:" not in str(value) or "sslmode=verify-full" in value, f"{where}: {key} without TLS")
 
 
 def check_variables(files):
@@ -102,7 +118,7 @@ def main():
         with open(file) as text:
             json.load(text)
     scripts = glob.glob(os.path.join(ROOT, "docker/**/*.sh"), recursive=True)
-    scripts.append(os.path.join(ROOT, "docker/stand-ins/kafka/run"))
+    scripts += [os.path.join(ROOT, "docker/stand-ins/kafka", name) for name in ("run", "tool")]
     lint = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True)
     check(lint.returncode == 0, lint.stdout)
     for fault in faults:

@@ -3,6 +3,7 @@
 #   programs       the services, static, without names for debuggers
 #   page           the page as WebAssembly
 #   tools          the program that makes a folder for browsers of it
+#   harness DIR    the command line of the bank, for docker-compose.perf.yml
 #   collect DIR    everything the images hold, in one folder
 set -eu
 
@@ -17,14 +18,34 @@ export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 # A panic ends the process either way; see topology::telemetry.
 export CARGO_PROFILE_RELEASE_PANIC=abort
 
-case $1 in
-programs)
+# Nobody unwinds a stack, and addresses that are known only at the start are told in few bits.
+smaller="-C force-unwind-tables=no -C link-arg=-Wl,-z,pack-relative-relocs"
+export CFLAGS="-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections"
+export CXXFLAGS="$CFLAGS"
+
+# The OpenSSL of the image, as a part of the program; used by the feature `tls` alone.
+export OPENSSL_STATIC=1
+OPENSSL_LIB_DIR=$(dirname "$(gcc -print-file-name=libssl.a)")
+export OPENSSL_LIB_DIR OPENSSL_INCLUDE_DIR=/usr/include
+
+compile() {
     packages=
-    for program in $programs; do packages="$packages --package $program"; done
+    for program in "$@"; do packages="$packages --package $program"; done
     # With a target named, the flags are not those of build scripts and macros, which cannot be static.
     # shellcheck disable=SC2086 # the packages are words
-    RUSTFLAGS="-C target-feature=+crt-static" \
-        cargo build --locked --release --target "$machine" --bins $packages
+    RUSTFLAGS="-C target-feature=+crt-static $smaller" \
+        cargo build --locked --release --target "$machine" --bins $packages ${FEATURES:+--features "$FEATURES"}
+}
+
+case $1 in
+programs)
+    # shellcheck disable=SC2086 # the programs are words
+    compile $programs
+    ;;
+harness)
+    compile bank
+    mkdir -p "$2"
+    cp "target/$machine/release/bank" "$2/bank"
     ;;
 page)
     cargo build --locked --profile wasm-release --target wasm32-unknown-unknown --package frontend --lib

@@ -2,7 +2,7 @@
 """The bank in containers, tried from outside: brings the unmodified compose file up, does what a customer does, scales,
 kills, and lets the auditor judge. Needs Docker and the images (or what builds them), and nothing else.
 
-    docker/journey.py [--cluster] [--keep]
+    docker/journey.py [--cluster | --tls] [--keep]
 
 Exit code 0: everything held. What it measured is printed as JSON at the end.
 """
@@ -21,6 +21,9 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+
+import rolling
+import tls_check
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROJECT = "bank-journey"
@@ -185,13 +188,24 @@ def draw_page(bank):
     if not browser:
         say("no browser here to draw the page")
         return
-    with tempfile.TemporaryDirectory() as profile:
-        arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-        arguments += ["--disable-background-networking", f"--user-data-dir={profile}"]
-        arguments += ["--virtual-time-budget=10000", "--dump-dom", f"http://{bank.address}/"]
-        drawn = subprocess.run([browser, *arguments], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    if 'id="demo-customer"' not in drawn.stdout:
-        raise RuntimeError(f"the page draws nothing: {drawn.stdout[:2000]}")
+
+    def is_drawn():
+        # Its patience is of a time of its own: on a busy machine it may look before the program is there.
+        with tempfile.TemporaryDirectory() as profile:
+            done = subprocess.run(
+                [browser, *arguments, f"--user-data-dir={profile}"],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_SECONDS,
+            )
+        if 'id="demo-customer"' not in done.stdout:
+            raise RuntimeError(f"the page draws nothing: {done.stdout[:2000]}")
+        return True
+
+    arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    arguments += ["--disable-background-networking", "--virtual-time-budget=10000"]
+    arguments += ["--dump-dom", f"http://{bank.address}/"]
+    until("the page in a browser", is_drawn)
     say("the page draws itself in a browser")
 
 
@@ -242,7 +256,7 @@ def is_well(bank, container, was_started):
     return state["StartedAt"] != was_started and state.get("Health", {}).get("Status", "healthy") == "healthy"
 
 
-def journey(bank, is_cluster):
+def journey(bank, is_cluster, is_encrypted):
     started = time.monotonic()
     bank.compose("up", "--detach")
     until("the page", lambda: b"app.js" in urllib.request.urlopen(f"http://{bank.address}/", timeout=5).read())
@@ -259,6 +273,8 @@ def journey(bank, is_cluster):
     until("both balances", lambda: ann.balance_is_right() and ben.balance_is_right())
     say("deposited and transferred")
     audited(bank)
+    if is_encrypted:
+        tls_check.check(bank, PROJECT, ROOT, say)
 
     if not is_cluster:
         # The bank with nothing to do, once it has settled.
@@ -276,6 +292,9 @@ def journey(bank, is_cluster):
             ann.transfer(ben, 1)
         until("both balances", lambda: ann.balance_is_right() and ben.balance_is_right())
         say("two handlers")
+
+    if is_cluster:
+        restart_in_turn(bank, [ann, ben, *(Customer(bank, f"customer{number}") for number in range(18))])
 
     victims = ["command-handler", "graphql-endpoint", "kafka", "postgres", "registry"]
     if is_cluster:
@@ -313,6 +332,18 @@ def journey(bank, is_cluster):
     say("stopped, saved, removed, restored and started; nothing is lost")
 
 
+def restart_in_turn(bank, customers):
+    for customer in customers:
+        customer.deposit(100_00)
+    figures, slow = rolling.restart_all(bank, PROJECT, customers, TRANSFER, (until, is_well, say))
+    FIGURES["rolling_restart"] = figures
+    until("all balances", lambda: all(customer.balance_is_right() for customer in customers))
+    audited(bank)
+    if slow:
+        raise RuntimeError(f"{len(slow)} payments took more than {rolling.WAIT_SECONDS_MAX} s: {sorted(slow)[-5:]}")
+    say(f"restarted everything in turn, while {figures['payments']} payments went through")
+
+
 def save_and_restore(bank, folder):
     """As docs/operations.md tells."""
     environment = bank.environment | {"COMPOSE_PROJECT_NAME": PROJECT}
@@ -325,15 +356,18 @@ def save_and_restore(bank, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cluster", action="store_true", help="with docker-compose.cluster.yml")
+    overlays = parser.add_mutually_exclusive_group()
+    overlays.add_argument("--cluster", action="store_true", help="with docker-compose.cluster.yml")
+    overlays.add_argument("--tls", action="store_true", help="with docker-compose.tls.yml, and what it must refuse")
     parser.add_argument("--keep", action="store_true", help="leave it running at the end")
     options = parser.parse_args()
     if not shutil.which("docker"):
         sys.exit("Docker is missing")
-    bank = Bank(["cluster"] if options.cluster else [], free_port(), free_port() if options.cluster else 0)
+    names = [name for name in ("cluster", "tls") if getattr(options, name)]
+    bank = Bank(names, free_port(), free_port() if options.cluster else 0)
     bank.compose("down", "--volumes", "--remove-orphans")
     try:
-        journey(bank, options.cluster)
+        journey(bank, options.cluster, options.tls)
     except BaseException:
         print(bank.compose("ps", check=False))
         print(bank.compose("logs", "--tail=40", "--no-color", check=False))

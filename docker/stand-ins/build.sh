@@ -53,6 +53,11 @@ jars() {
         mvn --batch-mode --quiet --file "$repository/local-cluster/maven/pom.xml" \
             -Djars.directory="$work/jars" process-resources
     fi
+    # Kafka's own tools, whose libraries the broker has already.
+    if [ ! -e "$work/jars/kafka/kafka-tools-4.3.1.jar" ]; then
+        mvn --batch-mode --quiet org.apache.maven.plugins:maven-dependency-plugin:2.10:copy \
+            -Dartifact=org.apache.kafka:kafka-tools:4.3.1 -DoutputDirectory="$work/jars/kafka"
+    fi
     built_already "$java" || build "$java" java
 }
 
