@@ -1,8 +1,7 @@
 //! Sends commands: all at once before a drain, or at fixed times under a steady load.
 //!
-//! The times are fixed before the first command is sent and wait for nobody. The thread
-//! runs at the lowest priority: a generator that takes the CPU from what it measures
-//! measures itself. How late it was is reported with every figure.
+//! The times are fixed before the first command is sent and wait for nobody. How late the
+//! thread was is reported with every figure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,10 +20,8 @@ use crate::commands::Commands;
 use crate::error::Error;
 use crate::latency::{Latencies, LatencySummary};
 use crate::numbers::{float, whole};
+use crate::priority::{be_nice, be_on_time};
 
-/// The nice value of the sending thread and of its client's threads: the bank goes first.
-/// At 19 it waited for milliseconds while both cores were busy, which voids the step.
-const NICE: i32 = 5;
 /// For a backlog, which nobody waits for, and for rates from 1,000/s: fewer requests, so
 /// that the broker's time goes to the handler. Latencies count from the intended time and
 /// so hold it.
@@ -101,11 +98,6 @@ fn producer(kafka: &KafkaConfig, linger_ms: u32) -> Result<BaseProducer<Deliveri
         )
         .set("queue.buffering.max.kbytes", "131072");
     config.create_with_context(Deliveries::default())
-}
-
-fn be_nice() {
-    // For this thread and those it starts. A refusal shows in the delays.
-    let _ = rustix::process::setpriority_process(None, NICE);
 }
 
 /// Sends all commands as fast as the broker takes them; returns when it has them.
@@ -203,6 +195,7 @@ fn send_at(
     producer
         .client()
         .fetch_metadata(Some(&topic), FLUSH_DEADLINE)?;
+    be_on_time();
     let mut sent = Sent {
         first_ns: clock.now_ns() + LEAD_NS,
         interval_ns: 1e9 / float(u64::from(rate)),

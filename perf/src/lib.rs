@@ -35,6 +35,7 @@ pub mod machine;
 pub mod numbers;
 pub mod observer;
 pub mod pgwire;
+mod priority;
 pub mod procfs;
 pub mod proxy;
 pub mod steady;

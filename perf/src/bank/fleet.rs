@@ -2,8 +2,7 @@
 //! accounts with. One thread sends at the times that were fixed ([`super::sending`]), one
 //! receives ([`super::hearing`]).
 //!
-//! Both threads are nice: a generator that takes the processor from what it measures measures
-//! itself. How late it was is part of every latency and reported with every step.
+//! How late the sender was is part of every latency and reported with every step.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -16,6 +15,7 @@ use tokio::runtime::Handle;
 use crate::clock::Clock;
 use crate::commands::{RUNS_MAX, RunNumber};
 use crate::error::Error;
+use crate::priority::be_nice;
 use crate::workload::Random;
 
 use super::customers::Customer;
@@ -23,8 +23,6 @@ use super::hearing::{Dialogue, Shared, Socket, enlist, follow};
 use super::sending::{Sender, Sending};
 use super::wall::Wall;
 
-/// The nice value of both threads: the bank goes first.
-const NICE: i32 = 5;
 /// Sockets that are opened at the same time.
 const AT_ONCE: usize = 16;
 
@@ -279,11 +277,6 @@ impl Drop for Followers {
             task.abort();
         }
     }
-}
-
-pub(super) fn be_nice() {
-    // For this thread and those it starts. A refusal shows in the delays.
-    let _ = rustix::process::setpriority_process(None, NICE);
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::priority::be_on_time;
 use crate::workload::Random;
 
-use super::fleet::{be_nice, lock};
+use super::fleet::lock;
 use super::frames;
 use super::hearing::{Shared, Socket};
 use super::wall::{Answer, Payee, Wall};
@@ -42,7 +43,7 @@ impl Sending {
         let thread = std::thread::Builder::new()
             .name("sender".to_owned())
             .spawn(move || {
-                be_nice();
+                be_on_time();
                 sender.send_all(&wall, &stopped);
             })
             .map_err(Error::io("start", "a thread"))?;
