@@ -20,13 +20,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use topology::consumer::{BatchConsumer, ConsumeError, Consumed, Source};
 use topology::operations::{self, Readiness};
+use topology::pace::Pace;
 use topology::producer::Producer;
 use topology::stamps::{self, Stamp};
 use topology::{Backoff, Codec, DecodeError, EncodeError, Topic, Topics};
@@ -39,7 +40,6 @@ use crate::emission::{self, Debt, EmissionError, Emitter};
 use crate::keys::HandlerKey;
 use crate::opening::{self, OpeningError};
 use crate::orphans::Orphans;
-use crate::pace;
 use crate::request::Request;
 use crate::restored::{self, HighWater, OlderBooks};
 use crate::steps::{Interrupted, Step, Steps};
@@ -49,6 +49,13 @@ use crate::store::debts::DebtError;
 use crate::store::positions::BookedPositions;
 
 const NAME: &str = "command-handler";
+/// Two round trips, a forced write, and a request to Kafka for each partition a batch touches:
+/// streams of less than a thousand commands a second hardly feel the pause.
+const PACE: Pace = Pace {
+    per_item: Duration::from_millis(1),
+    pause_max: Duration::from_millis(8),
+    enough: 32,
+};
 /// Reason of the dead letter for a record that the database does not take.
 const REFUSED_BY_DATABASE: &str = "REFUSED_BY_DATABASE";
 const COMMAND_TOPICS: [Topic; 2] = [Topic::ConfirmAccountCreation, Topic::ConfirmMoneyTransfer];
@@ -244,7 +251,7 @@ impl Handler {
                 Ok(records) => records,
                 Err(error) => break Err(error.into()),
             };
-            not_before = Instant::now() + pace::after(records.len(), self.batch_max);
+            not_before = Instant::now() + PACE.after(records.len(), self.batch_max);
             let handled = tokio::select! {
                 handled = self.handle(records) => handled,
                 // A database that is away must not keep us from stopping.

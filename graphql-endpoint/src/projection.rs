@@ -7,13 +7,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use topology::consumer::{BatchConsumer, Consumed, Position, Positions, PositionsError, Source};
 use topology::kafka::KafkaConfig;
 use topology::operations::Readiness;
+use topology::pace::Pace;
 use topology::producer::{Outgoing, Producer, SendError};
 use topology::stamps::now_us;
 use topology::{Backoff, Codec, DecodeError, Topic, dead_letters};
@@ -38,6 +41,13 @@ pub const TOPICS: [Topic; 3] = [
 ];
 /// Records of a batch: enough to make a rebuild fast, small enough to stay short.
 const RECORDS_MAX: usize = 512;
+/// Nobody waits for the read model but who asks it: live updates come from the tail. A
+/// lone payment has three records.
+const PACE: Pace = Pace {
+    per_item: Duration::from_millis(1),
+    pause_max: Duration::from_millis(20),
+    enough: 256,
+};
 /// Name of its condition of readiness.
 pub const CONDITION: &str = "projection";
 
@@ -112,11 +122,17 @@ impl Projection {
         let mut consumer =
             BatchConsumer::start(kafka, "graphql-endpoint-projection", source, RECORDS_MAX)?;
         readiness.check(CONDITION, move || assigned.load(Ordering::Relaxed));
+        let mut not_before = Instant::now();
         loop {
+            let next_batch = async {
+                sleep_until(not_before).await;
+                consumer.next().await
+            };
             let batch = tokio::select! {
                 () = stop.cancelled() => break,
-                batch = consumer.next() => batch?,
+                batch = next_batch => batch?,
             };
+            not_before = Instant::now() + PACE.after(batch.len(), RECORDS_MAX);
             self.steps.pass(Step::Polled)?;
             let fenced = tokio::select! {
                 // Not applied, so not moved: it is read again.

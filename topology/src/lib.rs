@@ -34,6 +34,8 @@ pub mod postgres;
 
 pub mod consumer;
 
+pub mod pace;
+
 pub mod partition;
 
 pub mod producer;

@@ -1,7 +1,7 @@
 //! The messages of graphql-transport-ws, read strictly and written plainly.
 
 use async_graphql::Response;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::graphql::operation::Operation;
@@ -64,26 +64,21 @@ struct Envelope {
 
 /// Reads a message; `None` for anything that is none.
 pub(super) fn read(text: &str) -> Option<FromClient> {
-    let message: Envelope = serde_json::from_str(text).ok()?;
-    let id = || {
-        message
-            .id
-            .clone()
-            .filter(|id| !id.is_empty() && id.chars().count() <= ID_CHARACTERS_MAX)
-    };
-    match message.kind.as_str() {
-        "connection_init" => match &message.payload {
+    let Envelope { kind, id, payload } = serde_json::from_str(text).ok()?;
+    let id = id.filter(|id| !id.is_empty() && id.chars().count() <= ID_CHARACTERS_MAX);
+    match kind.as_str() {
+        "connection_init" => match payload {
             None | Some(Value::Null) => Some(FromClient::Init(None)),
-            Some(Value::Object(payload)) => Some(FromClient::Init(authorization(payload)?)),
+            Some(Value::Object(payload)) => Some(FromClient::Init(authorization(&payload)?)),
             Some(_) => None,
         },
-        "ping" => Some(FromClient::Ping(message.payload.clone())),
+        "ping" => Some(FromClient::Ping(payload)),
         "pong" => Some(FromClient::Pong),
         "subscribe" => {
-            let operation = serde_json::from_value(message.payload.clone()?).ok()?;
-            Some(FromClient::Subscribe(id()?, operation))
+            let operation = serde_json::from_value(payload?).ok()?;
+            Some(FromClient::Subscribe(id?, operation))
         }
-        "complete" => Some(FromClient::Complete(id()?)),
+        "complete" => Some(FromClient::Complete(id?)),
         _ => None,
     }
 }
@@ -112,14 +107,28 @@ pub(super) fn pong(payload: Option<Value>) -> String {
     }
 }
 
+/// A message about an operation, written without a tree of values in between.
+#[derive(Serialize)]
+struct About<'a, P> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    payload: &'a P,
+}
+
+fn about<P: Serialize>(id: &str, kind: &str, payload: &P) -> String {
+    // An answer is made of names, numbers and texts, which can be written.
+    serde_json::to_string(&About { id, kind, payload }).unwrap_or_default()
+}
+
 /// One answer of an operation.
 pub(super) fn next(id: &str, response: &Response) -> String {
-    json!({ "id": id, "type": "next", "payload": response }).to_string()
+    about(id, "next", response)
 }
 
 /// The end of an operation that failed.
 pub(super) fn error(id: &str, response: &Response) -> String {
-    json!({ "id": id, "type": "error", "payload": response.errors }).to_string()
+    about(id, "error", &response.errors)
 }
 
 /// The end of an operation.

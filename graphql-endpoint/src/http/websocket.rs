@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_graphql::Value;
@@ -12,7 +13,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -25,9 +26,10 @@ use super::protocol::{
 use super::{MESSAGE_BYTES_MAX, Shared, caller, origin};
 use crate::answer::Refusal;
 use crate::authorisation::sign_in_first;
-use crate::gateway::Caller;
+use crate::gateway::{Caller, Gateway};
+use crate::graphql::documents::Prepared;
 use crate::graphql::operation::Operation;
-use crate::graphql::{classify, prepare, refused};
+use crate::graphql::{Schema, classify, prepare, refused};
 use crate::identity::SessionToken;
 use crate::limits::Place;
 
@@ -40,6 +42,9 @@ const ANSWERS_MAX: usize = 16;
 /// Messages a client may send in one window.
 const MESSAGES_MAX: u32 = 200;
 const MESSAGES_WINDOW: Duration = Duration::from_secs(10);
+/// Bytes gathered before they are written, unless somebody says that it is enough: what
+/// belongs together goes out together.
+const WRITE_BUFFER_BYTES: usize = 4 * 1024;
 /// Bytes that wait in the socket.
 const WRITE_BUFFER_BYTES_MAX: usize = 256 * 1024;
 /// Bytes read at a time: small, since most sockets are idle.
@@ -54,7 +59,7 @@ pub(super) async fn upgrade(
     if !origin::is_ours(&headers, &shared.gateway.host_names) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let Ok(place) = std::sync::Arc::clone(&shared.sockets).try_acquire_owned() else {
+    let Ok(place) = Arc::clone(&shared.sockets).try_acquire_owned() else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let Some(place_of_address) = shared.sockets_by_address.take(&address.ip()) else {
@@ -66,7 +71,7 @@ pub(super) async fn upgrade(
     upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
@@ -121,6 +126,8 @@ struct Answer {
     id: String,
     serial: u64,
     text: String,
+    /// Written together with the text: one call of the operating system instead of two.
+    then: Option<String>,
     is_last: bool,
 }
 
@@ -265,45 +272,19 @@ impl Connection {
             let is_nobody = caller.session.is_none();
             let request = operation.into_request();
             let prepared = request.and_then(|request| prepare(&schema, request, caller, &gateway));
-            let prepared = match prepared {
+            match prepared {
                 // A cookie could not be set here either.
                 Ok(prepared) if prepared.checked().is_mutation && is_nobody => {
-                    return outlet.fail(refused(sign_in_first())).await;
+                    outlet.fail(refused(sign_in_first())).await;
                 }
-                Ok(prepared) => prepared,
-                Err(refusal) => return outlet.fail(refused(refusal)).await,
-            };
-            let checked = prepared.checked();
-            if checked.is_subscription {
-                let _open = gateway.figures.subscription();
-                let mut stream = schema.stream(prepared);
-                while let Some(mut response) = stream.next().await {
-                    classify(&mut response);
-                    if !response.errors.is_empty() && response.data == Value::Null {
-                        return outlet.fail(response).await;
-                    }
-                    outlet.next(&response).await;
+                // Each in a place of its own: what waits for an answer, and thousands may,
+                // would have the size of what follows an account otherwise.
+                Ok(prepared) if prepared.checked().is_subscription => {
+                    Box::pin(follow(schema, gateway, prepared, outlet)).await;
                 }
-                return outlet.complete().await;
+                Ok(prepared) => answer(schema, gateway, prepared, outlet).await,
+                Err(refusal) => outlet.fail(refused(refusal)).await,
             }
-            // On its own: a client that goes away must not cut a command in two.
-            let begun_at = Instant::now();
-            let executed = tokio::spawn(async move { schema.execute(prepared).await });
-            let mut response = match executed.await {
-                Ok(response) => response,
-                Err(ended) => refused(Refusal::internal(&ended)),
-            };
-            gateway
-                .figures
-                .answered(checked.is_mutation, begun_at.elapsed());
-            classify(&mut response);
-            let never_ran = response.data == Value::Null
-                && response.errors.iter().all(|error| error.path.is_empty());
-            if never_ran {
-                return outlet.fail(response).await;
-            }
-            outlet.next(&response).await;
-            outlet.complete().await;
         });
         self.operations.insert(
             id,
@@ -326,7 +307,14 @@ impl Connection {
         if answer.is_last {
             self.operations.remove(&answer.id);
         }
-        self.write_text(socket, answer.text).await
+        let Some(then) = answer.then else {
+            return self.write_text(socket, answer.text).await;
+        };
+        self.in_time(async {
+            socket.feed(Message::Text(answer.text.into())).await?;
+            socket.send(Message::Text(then.into())).await
+        })
+        .await
     }
 
     async fn write_text(&self, socket: &mut WebSocket, text: String) -> Result<(), Over> {
@@ -334,13 +322,54 @@ impl Connection {
     }
 
     async fn write(&self, socket: &mut WebSocket, message: Message) -> Result<(), Over> {
+        self.in_time(socket.send(message)).await
+    }
+
+    async fn in_time(
+        &self,
+        written: impl Future<Output = Result<(), axum::Error>>,
+    ) -> Result<(), Over> {
         let wait = self.shared.gateway.limits.write_wait;
-        match timeout(wait, socket.send(message)).await {
+        match timeout(wait, written).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(None),
             Err(_) => Err(Some(SILENT)),
         }
     }
+}
+
+/// Passes on all that a subscription has to say.
+async fn follow(schema: Arc<Schema>, gateway: Arc<Gateway>, prepared: Prepared, outlet: Outlet) {
+    let _open = gateway.figures.subscription();
+    let mut stream = schema.stream(prepared);
+    while let Some(mut response) = stream.next().await {
+        classify(&mut response);
+        if !response.errors.is_empty() && response.data == Value::Null {
+            return outlet.fail(response).await;
+        }
+        outlet.next(&response).await;
+    }
+    outlet.complete().await;
+}
+
+/// Passes on the answer of a query or a mutation.
+async fn answer(schema: Arc<Schema>, gateway: Arc<Gateway>, prepared: Prepared, outlet: Outlet) {
+    let begun_at = Instant::now();
+    let is_mutation = prepared.checked().is_mutation;
+    // On its own: a client that goes away must not cut a command in two.
+    let executed = tokio::spawn(async move { schema.execute(prepared).await });
+    let mut response = match executed.await {
+        Ok(response) => response,
+        Err(ended) => refused(Refusal::internal(&ended)),
+    };
+    gateway.figures.answered(is_mutation, begun_at.elapsed());
+    classify(&mut response);
+    let never_ran =
+        response.data == Value::Null && response.errors.iter().all(|error| error.path.is_empty());
+    if never_ran {
+        return outlet.fail(response).await;
+    }
+    outlet.finish(&response).await;
 }
 
 /// The way of one operation to its socket.
@@ -351,11 +380,12 @@ struct Outlet {
 }
 
 impl Outlet {
-    async fn give(&self, text: String, is_last: bool) {
+    async fn give(&self, text: String, then: Option<String>, is_last: bool) {
         let answer = Answer {
             id: self.id.clone(),
             serial: self.serial,
             text,
+            then,
             is_last,
         };
         // A socket that is gone needs no answer.
@@ -363,16 +393,25 @@ impl Outlet {
     }
 
     async fn next(&self, response: &async_graphql::Response) {
-        self.give(protocol::next(&self.id, response), false).await;
+        self.give(protocol::next(&self.id, response), None, false)
+            .await;
+    }
+
+    /// The one answer of an operation, and its end.
+    async fn finish(&self, response: &async_graphql::Response) {
+        let answer = protocol::next(&self.id, response);
+        self.give(answer, Some(protocol::complete(&self.id)), true)
+            .await;
     }
 
     async fn fail(&self, mut response: async_graphql::Response) {
         classify(&mut response);
-        self.give(protocol::error(&self.id, &response), true).await;
+        self.give(protocol::error(&self.id, &response), None, true)
+            .await;
     }
 
     async fn complete(&self) {
-        self.give(protocol::complete(&self.id), true).await;
+        self.give(protocol::complete(&self.id), None, true).await;
     }
 }
 

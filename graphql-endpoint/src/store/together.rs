@@ -2,22 +2,32 @@
 //!
 //! Who asks alone is answered at once. While the database works, others gather, and the
 //! next statement is for all of them: under load a payment costs a share of a round trip
-//! and of a wait for the disk, not one of its own. No timer.
+//! and of a wait for the disk, not one of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use topology::pace::Pace;
 use topology::service::chain;
 
 use crate::error::Error;
 
 /// Questions that may wait.
-const QUESTIONS_MAX: usize = 8_192;
+const QUESTIONS_MAX: usize = 4_096;
 /// Questions of one statement.
 const BATCH_MAX: usize = 256;
 /// Statements under way: while one waits for the disk, the next is at work.
 const STATEMENTS_MAX: usize = 2;
+
+/// A statement costs as much as ten questions in one.
+const PACE: Pace = Pace {
+    per_item: Duration::from_millis(1),
+    pause_max: Duration::from_millis(4),
+    enough: 32,
+};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +54,13 @@ struct Waiting<Q, A> {
 /// Questions of one kind, and who answers them.
 pub(super) struct Together<Q, A> {
     questions: mpsc::Sender<Waiting<Q, A>>,
-    asked: Arc<Mutex<mpsc::Receiver<Waiting<Q, A>>>>,
+    asked: Arc<Mutex<Asked<Q, A>>>,
+}
+
+/// What was asked, and from when on the next may be taken.
+struct Asked<Q, A> {
+    questions: mpsc::Receiver<Waiting<Q, A>>,
+    not_before: Instant,
 }
 
 impl<Q, A> Clone for Together<Q, A> {
@@ -61,7 +77,10 @@ impl<Q, A> Default for Together<Q, A> {
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         Together {
             questions,
-            asked: Arc::new(Mutex::new(asked)),
+            asked: Arc::new(Mutex::new(Asked {
+                questions: asked,
+                not_before: Instant::now(),
+            })),
         }
     }
 }
@@ -120,9 +139,11 @@ impl<Q: Clone + Send, A: Send> Together<Q, A> {
 
     async fn next_batch(&self) -> Vec<Waiting<Q, A>> {
         let mut asked = self.asked.lock().await;
+        sleep_until(asked.not_before).await;
         let mut batch = Vec::new();
         // The sender is here too: there is always a next one, or a wait for it.
-        asked.recv_many(&mut batch, BATCH_MAX).await;
+        asked.questions.recv_many(&mut batch, BATCH_MAX).await;
+        asked.not_before = Instant::now() + PACE.after(batch.len(), BATCH_MAX);
         batch
     }
 }
