@@ -13,9 +13,10 @@ TRANSFERS_PER_SECOND = 100
 # Longest from the first sending of a payment to its outcome, all repetitions of a client included.
 WAIT_SECONDS_MAX = 5
 # Payments under way at once: as many as wait when nobody answers for that long, and more.
-PAYMENTS_MAX = 1000
-# Between two attempts of one client.
+PAYMENTS_MAX = 600
+# Between two attempts of one client: longer each time, or those who wait are a load of their own.
 PAUSE_SECONDS = 0.05
+PAUSE_SECONDS_MAX = 1
 KAFKA = "apache/kafka:4.3.1"
 # Brokers last: they take longest. Those that end by themselves, and make nothing at a restart, are left out.
 ORDER = [
@@ -59,7 +60,7 @@ class Load:
         payee = self.customers[(number + 1) % len(self.customers)]
         payment = {"commandId": str(uuid.uuid4()), "to": payee.iban, "amount": "1", "description": "rolling"}
         body = json.dumps({"query": self.query, "variables": {"input": payment}}).encode()
-        phase, last = self.phase, None
+        phase, last, pause = self.phase, None, PAUSE_SECONDS
         while True:
             try:
                 last = self.request(body, payer.token)
@@ -71,7 +72,8 @@ class Load:
                 with self.lock:
                     self.failures.append(str(last)[:300])
                 return
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(pause)
+            pause = min(2 * pause, PAUSE_SECONDS_MAX)
         with self.lock:
             self.waits.append((time.monotonic() - due, phase))
             payer.expected -= 1
@@ -91,6 +93,17 @@ class Load:
         return round(max((took for took, when in of if when == phase), default=0), 2)
 
 
+def is_ready(bank, container, was_started):
+    """Started anew and, asked at once what the engine asks it only now and then, well."""
+    found = bank.inspect(container)
+    if found["State"]["StartedAt"] == was_started or not found["State"]["Running"]:
+        return False
+    question = (found["Config"].get("Healthcheck") or {}).get("Test") or ["NONE"]
+    if question[0] != "CMD":
+        return True
+    return subprocess.run(["docker", "exec", container, *question[1:]], capture_output=True).returncode == 0
+
+
 def under_replicated(project):
     """Partitions that lack a copy: while there are any, no further broker may be stopped."""
     done = subprocess.run(
@@ -107,8 +120,8 @@ def under_replicated(project):
 
 
 def restart_all(bank, project, customers, query, tools):
-    """`tools` are `until`, `is_well` and `say` of the journey."""
-    until, is_well, say = tools
+    """`tools` are `until` and `say` of the journey."""
+    until, say = tools
     load = Load(bank, customers, query)
     thread = threading.Thread(target=load.run)
     thread.start()
@@ -122,7 +135,7 @@ def restart_all(bank, project, customers, query, tools):
                 began = time.monotonic()
                 # With the time to stop that its image or the compose file gives it.
                 subprocess.run(["docker", "restart", "--time", "30", container], check=True, capture_output=True)
-                until(f"{service} again", lambda: is_well(bank, container, was_started))
+                until(f"{service} again", lambda: is_ready(bank, container, was_started))
                 if service.startswith("kafka"):
                     until("all copies", lambda: not under_replicated(project))
                 # What this one did to others shows before the next.
