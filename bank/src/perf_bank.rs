@@ -188,11 +188,14 @@ async fn with_cluster<T>(
     outcome
 }
 
+/// A variable of the handler, and its value.
+type Setting = (&'static str, &'static str);
+
 /// Starts everything but the auditor, who judges in the end and not meanwhile.
 async fn start_services(
     workspace: &Workspace,
     cluster: &Cluster,
-    batch_max: Option<&str>,
+    setting: Option<Setting>,
 ) -> anyhow::Result<u16> {
     cluster.start().await?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -201,10 +204,10 @@ async fn start_services(
         .await?;
     for program in services::services(workspace, cluster, port)? {
         let name = program.name().to_owned();
-        match (name.as_str(), batch_max) {
+        match (name.as_str(), setting) {
             (AUDITOR, _) => {}
-            ("command-handler", Some(most)) => {
-                cluster.start_program(program.variable("BANK_BATCH_MAX", most));
+            ("command-handler", Some((variable, value))) => {
+                cluster.start_program(program.variable(variable, value));
             }
             _ => cluster.start_program(program),
         }
@@ -345,12 +348,13 @@ pub(crate) async fn article(workspace: &Workspace, wish: &ArticleWish) -> anyhow
     println!("  each way of running the handler takes about {minutes} minutes");
     let ways = [
         ("the handler as it is", None),
-        ("one command at a time", Some("1")),
+        ("one command at a time", Some(("BANK_BATCH_MAX", "1"))),
+        ("linger 100 ms", Some(("BANK_LINGER_MS", "100"))),
     ];
     let mut findings = Vec::new();
-    for (name, batch_max) in ways {
+    for (name, setting) in ways {
         let (run, verdict) = with_cluster(workspace, &stop, async |cluster| {
-            experiment_once(workspace, cluster, wish, name, batch_max, &stop).await
+            experiment_once(workspace, cluster, wish, name, setting, &stop).await
         })
         .await?;
         results.article.push(run);
@@ -374,13 +378,13 @@ async fn experiment_once(
     cluster: &Cluster,
     wish: &ArticleWish,
     name: &str,
-    batch_max: Option<&str>,
+    setting: Option<Setting>,
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<(
     perf::bank::results::ArticleRun,
     perf::bank::results::Verdict,
 )> {
-    let port = start_services(workspace, cluster, batch_max).await?;
+    let port = start_services(workspace, cluster, setting).await?;
     let sources = own(workspace, cluster).await?.sources;
     let way = experiment::Way {
         name: name.to_owned(),

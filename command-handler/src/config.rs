@@ -4,6 +4,9 @@ use topology::config::{CommonConfig, SecretFile, parse_database_url, read_secret
 use topology::consumer::BATCH_RECORDS_MAX;
 use topology::service::ServiceConfig;
 
+/// The linger of 2019's handlers was a tenth of this.
+const LINGER_MS_MAX: u64 = 1_000;
+
 /// The bank: decides commands, keeps the books, emits events.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(version, about)]
@@ -33,6 +36,16 @@ pub struct Config {
         value_parser = clap::value_parser!(u64).range(1..=BATCH_RECORDS_MAX as u64)
     )]
     pub batch_max: u64,
+
+    /// How long a record waits for company before it is sent, in milliseconds; for measuring
+    /// what that costs.
+    #[arg(
+        long,
+        env = "BANK_LINGER_MS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=LINGER_MS_MAX)
+    )]
+    pub linger_ms: u64,
 }
 
 impl ServiceConfig for Config {

@@ -156,7 +156,7 @@ async fn work(
         () = stop.cancelled() => return Ok(()),
     }
 
-    let producer = Producer::new(kafka, NAME).map_err(Error::Producer)?;
+    let producer = Producer::lingering(kafka, NAME, config.linger_ms).map_err(Error::Producer)?;
     let (emitter, emitting) =
         emission::start(producer.clone(), config.database_url.clone(), steps.clone());
     let mut emitting = tokio::spawn(emitting);
