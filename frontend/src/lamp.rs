@@ -8,8 +8,8 @@ use crate::{
 
 /// A verdict older than this says nothing of now.
 pub const VERDICT_HOLDS_SECONDS: i64 = 30;
-/// The state of an invariant for which there was nothing to look at.
-const NOT_CHECKED: &str = "NOT_CHECKED";
+/// The state of an invariant that was not asked about.
+const NOT_ASKED: &str = "NOT_ASKED";
 
 /// What the lamp shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Lamp {
     pub cause: Option<String>,
     holding: u32,
     invariants: u32,
-    not_checked: u32,
+    not_asked: u32,
 }
 
 impl Lamp {
@@ -36,7 +36,7 @@ impl Lamp {
                 cause: Some(no_status.to_owned()),
                 holding: 0,
                 invariants: 0,
-                not_checked: 0,
+                not_asked: 0,
             };
         };
         let AuditorStatus {
@@ -48,8 +48,8 @@ impl Lamp {
             findings,
             ..
         } = status.auditor.clone();
-        let not_checked = findings.iter().filter(|found| found.state == NOT_CHECKED);
-        let not_checked = u32::try_from(not_checked.count()).unwrap_or(u32::MAX);
+        let not_asked = findings.iter().filter(|found| found.state == NOT_ASKED);
+        let not_asked = u32::try_from(not_asked.count()).unwrap_or(u32::MAX);
         let age = checked_at
             .and_then(|checked_at| figures::seconds_between(&checked_at, &status.at))
             .map(|age| age.max(0) + silent_seconds);
@@ -72,7 +72,7 @@ impl Lamp {
             cause,
             holding,
             invariants,
-            not_checked,
+            not_asked,
         }
     }
 
@@ -92,12 +92,12 @@ impl Lamp {
         }
     }
 
-    /// What makes the difference between those that hold and all, when it is no violation: nothing of their kind has
-    /// been on the topics yet.
+    /// What makes the difference between those that hold and all, when it is no violation: some are asked of a bank at
+    /// rest alone.
     #[must_use]
-    pub fn not_checked(&self) -> Option<String> {
-        let count = formats::count(self.not_checked.into());
-        (self.not_checked > 0).then(|| format!("{count} not checked yet"))
+    pub fn not_asked(&self) -> Option<String> {
+        let count = formats::count(self.not_asked.into());
+        (self.not_asked > 0).then(|| format!("{count} not asked"))
     }
 
     /// `31 of 31`, while there is something to count.
@@ -116,7 +116,7 @@ impl Lamp {
     #[must_use]
     pub fn in_words(&self) -> String {
         let share = self.share().map(|share| format!(", {share}"));
-        let not_checked = self.not_checked().map(|words| format!(", {words}"));
+        let not_asked = self.not_asked().map(|words| format!(", {words}"));
         let age = self
             .age_seconds
             .map(|age| format!(", checked {}", figures::ago(age)));
@@ -124,7 +124,7 @@ impl Lamp {
             (AuditorVerdict::Holds, _) => format!(
                 "Holds{}{}{}",
                 share.unwrap_or_default(),
-                not_checked.unwrap_or_default(),
+                not_asked.unwrap_or_default(),
                 age.unwrap_or_default()
             ),
             (_, Some(cause)) => format!("{}: {}", self.word(), cause.trim_end_matches('.')),
@@ -179,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_checked_is_told_beside_what_holds() {
+    fn what_was_not_asked_is_told_beside_what_holds() {
         let mut status = sample();
         status.auditor.holding = 1;
-        status.auditor.findings[1].state = NOT_CHECKED.to_owned();
+        status.auditor.findings[1].state = NOT_ASKED.to_owned();
         let lamp = Lamp::of(Some(&status), 0, "");
         assert_eq!(
             lamp.in_words().replace('\u{a0}', " "),
-            "Holds, 1 of 2, 1 not checked yet, checked 4 s ago"
+            "Holds, 1 of 2, 1 not asked, checked 4 s ago"
         );
     }
 

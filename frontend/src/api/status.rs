@@ -214,7 +214,7 @@ readable! {
         pub checked: f64,
         /// How many were wrong.
         pub violations: f64,
-        /// `HOLDS`, `VIOLATED` or `NOT_CHECKED`.
+        /// `HOLDS`, `VIOLATED`, `NOT_CHECKED` or `NOT_ASKED`.
         pub state: String,
         /// The first that was wrong.
         pub first_offender: Option<String>,

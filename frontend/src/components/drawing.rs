@@ -15,6 +15,11 @@ use crate::{
 /// Up to so many records a second one tick travels for each.
 const TICKS_MAX_PER_SECOND: f64 = 5.0;
 const LINE_HEIGHT: u32 = 18;
+/// From the corner of a box to where its title begins.
+const BOX_MARGIN: (u32, u32) = (12, 22);
+/// From the upper side of a topic to its bar.
+const BAR_BELOW: u32 = 20;
+const BAR_HEIGHT: u32 = 12;
 
 /// The drawing of a state. `part` names what is in ink, with a piece of the drawing around it; the rest steps back.
 /// None shows all of it alike.
@@ -174,12 +179,11 @@ fn NodeBox(
     };
     let body = move || {
         node.get().map(|node| match node.shape {
-            Shape::Topic { partitions } => {
-                topic(node.place, partitions, &node.title, &node.lines).into_any()
-            }
-            _ => boxed(node.place, node.shape, node.look, &node.title, &node.lines).into_any(),
+            Shape::Topic { partitions } => topic(node.place, partitions, &node.title).into_any(),
+            _ => boxed(node.place, node.shape, node.look, &node.title).into_any(),
         })
     };
+    let figures = move || node.get().map(|node| written(&node));
     let of_node =
         move |read: fn(&Node) -> String| move || node.with(|node| node.as_ref().map(read));
     let navigate = use_navigate();
@@ -192,18 +196,19 @@ fn NodeBox(
             navigate(&href, NavigateOptions::default());
         }
     };
-    // Within `g` an `a` is one of SVG.
+    // Within `g` an `a` is one of SVG. What is seen in it begins what is said of it; the figures, which change each
+    // second, are said with it and stand beside it.
     view! {
-        <g>
+        <g class=class>
             <a
                 href=of_node(|node| node.href.clone())
-                class=class
                 data-node=id
                 aria-label=of_node(|node| node.said.clone())
                 on:click=follow
             >
                 {body}
             </a>
+            <g class="figures" aria-hidden="true">{figures}</g>
         </g>
     }
 }
@@ -217,18 +222,14 @@ fn shape_name(shape: Shape) -> &'static str {
     }
 }
 
-/// A part as a box. Its figures are in what the link says; its title is seen and said alike.
-fn boxed(place: Place, shape: Shape, look: Look, title: &str, lines: &[String]) -> impl IntoView {
+/// A part as a box.
+fn boxed(place: Place, shape: Shape, look: Look, title: &str) -> impl IntoView + use<> {
     let Place {
         x,
         y,
         width,
         height,
     } = place;
-    let (left, top) = (x + 12, y + 22);
-    let written = lines.iter().zip(1_u32..).map(|(line, place)| {
-        view! { <text class="line" x=left y=top + place * LINE_HEIGHT aria-hidden="true">{line.clone()}</text> }
-    });
     let second_bottom = (shape == Shape::Store).then(|| {
         let y = y + height - 4;
         view! { <line class="frame" x1=x x2=x + width y1=y y2=y/> }
@@ -240,31 +241,38 @@ fn boxed(place: Place, shape: Shape, look: Look, title: &str, lines: &[String]) 
     view! {
         <rect class="frame" x=x y=y width=width height=height/>
         {second_bottom}
-        <text class="title" x=left y=top>{title.to_owned()}</text>
-        {written.collect_view()}
+        <text class="title" x=x + BOX_MARGIN.0 y=y + BOX_MARGIN.1>{title.to_owned()}</text>
         {cross}
     }
 }
 
 /// A topic as a bar, cut into its partitions.
-fn topic(place: Place, partitions: u32, title: &str, lines: &[String]) -> impl IntoView {
-    const BAR_HEIGHT: u32 = 12;
+fn topic(place: Place, partitions: u32, title: &str) -> impl IntoView + use<> {
     let Place { x, y, width, .. } = place;
-    let bar = y + 20;
+    let bar = y + BAR_BELOW;
     let cuts = (1..partitions).map(|cut| {
         let x = x + width * cut / partitions;
         view! { <line class="frame" x1=x x2=x y1=bar y2=bar + BAR_HEIGHT/> }
-    });
-    let lag = lines.first().map(|line| {
-        view! { <text class="line" x=x y=bar + BAR_HEIGHT + 16 aria-hidden="true">{line.clone()}</text> }
     });
     view! {
         <rect class="hit" x=x y=y width=width height=place.height/>
         <text class="title" x=x y=y + 14>{title.to_owned()}</text>
         <rect class="frame" x=x y=bar width=width height=BAR_HEIGHT/>
         {cuts.collect_view()}
-        {lag}
     }
+}
+
+/// What is known of a part: below its title, or below its bar.
+fn written(node: &Node) -> impl IntoView + use<> {
+    let Place { x, y, .. } = node.place;
+    let (left, first) = match node.shape {
+        Shape::Topic { .. } => (x, y + BAR_BELOW + BAR_HEIGHT + 16),
+        _ => (x + BOX_MARGIN.0, y + BOX_MARGIN.1 + LINE_HEIGHT),
+    };
+    let line = |(line, place): (&String, u32)| {
+        view! { <text class="line" x=left y=first + place * LINE_HEIGHT>{line.clone()}</text> }
+    };
+    node.lines.iter().zip(0_u32..).map(line).collect_view()
 }
 
 /// One line of the list that stands for the drawing on a narrow screen.

@@ -21,10 +21,8 @@ pub(crate) fn FourFigures() -> impl IntoView {
             };
             return view! { <p class="four-figures none">{words}</p> }.into_any();
         };
-        let (invariants, not_checked) = watching
-            .lamp
-            .with(|lamp| (lamp.share(), lamp.not_checked()));
-        let hold = match not_checked {
+        let (invariants, not_asked) = watching.lamp.with(|lamp| (lamp.share(), lamp.not_asked()));
+        let hold = match not_asked {
             Some(words) => format!("invariants hold, {words}"),
             None => "invariants hold".to_owned(),
         };

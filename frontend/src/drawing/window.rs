@@ -18,10 +18,11 @@ impl Place {
             && other.y + other.height <= self.y + self.height
     }
 
-    /// As an SVG names it.
+    /// As an SVG names it, with room for the lines of a part that stands at its edge.
     #[must_use]
     pub fn view_box(self) -> String {
-        format!("{} {} {} {}", self.x, self.y, self.width, self.height)
+        let [x, y] = [self.x, self.y].map(|place| i64::from(place) - 1);
+        format!("{x} {y} {} {}", self.width + 2, self.height + 2)
     }
 }
 

@@ -85,9 +85,9 @@ pub(super) fn Entries(entries: Vec<Entry>, answer: Answer) -> impl IntoView {
             None => "a ledger account without a record of its own".to_owned(),
         };
         view! {
-            <tr data-changed-by=entry.change.to_string()>
-                <th scope="row"><span class="serial entry-place">{format!("entry {}", place + 1)}</span> <Party account=entry.account/> <span class="hint">{known}</span></th>
-                <td class="figure"><Change cents=entry.change/></td>
+            <tr role="row" data-changed-by=entry.change.to_string()>
+                <th scope="row" role="rowheader"><span class="serial entry-place">{format!("entry {}", place + 1)}</span> <Party account=entry.account/> <span class="hint">{known}</span></th>
+                <td role="cell" class="figure"><Change cents=entry.change/></td>
             </tr>
         }
     };
@@ -97,13 +97,14 @@ pub(super) fn Entries(entries: Vec<Entry>, answer: Answer) -> impl IntoView {
             <h2 id="entries-heading">"Ledger"</h2>
             {is_empty.then(|| view! { <p class="empty">{empty}</p> })}
             {(!is_empty).then(|| view! {
-                <table class="plain">
+                // Its rows are lines in a narrow window, and would else be no rows any more.
+                <table class="plain" role="table">
                     <caption class="unseen">"Entries of this transfer"</caption>
-                    <tbody>{rows}</tbody>
-                    <tfoot>
-                        <tr id="entries-sum" data-sum=sum.to_string()>
-                            <th scope="row">"Sum"</th>
-                            <td class="figure"><data class="amount" value=sum.to_string()>{move || sum.as_balance()}</data></td>
+                    <tbody role="rowgroup">{rows}</tbody>
+                    <tfoot role="rowgroup">
+                        <tr role="row" id="entries-sum" data-sum=sum.to_string()>
+                            <th scope="row" role="rowheader">"Sum"</th>
+                            <td role="cell" class="figure"><data class="amount" value=sum.to_string()>{move || sum.as_balance()}</data></td>
                         </tr>
                     </tfoot>
                 </table>
