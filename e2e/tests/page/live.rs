@@ -53,6 +53,12 @@ pub(crate) async fn given_a_running_bank_when_looked_at_then_the_drawing_has_its
         )
         .await?;
     let drawn: Vec<(String, u64, String)> = serde_json::from_value(drawn)?;
+    browser
+        .holds(
+            "each part is drawn, and its link is one of SVG",
+            "return [...document.querySelectorAll('.drawing-wide [data-node]')].every(n => n.getBBox?.().width > 0)",
+        )
+        .await?;
     let find = |id: &str| {
         let found = drawn.iter().find(|(known, ..)| known == id);
         found.with_context(|| format!("{id} is not drawn: {drawn:?}"))

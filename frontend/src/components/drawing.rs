@@ -196,18 +196,20 @@ fn NodeBox(
             navigate(&href, NavigateOptions::default());
         }
     };
-    // Within `g` an `a` is one of SVG. What is seen in it begins what is said of it; the figures, which change each
-    // second, are said with it and stand beside it.
+    // As the only child of a `g` an `a` is one of SVG. What is seen in it begins what is said of it; the figures, which
+    // change each second, are said with it and stand beside it.
     view! {
         <g class=class>
-            <a
-                href=of_node(|node| node.href.clone())
-                data-node=id
-                aria-label=of_node(|node| node.said.clone())
-                on:click=follow
-            >
-                {body}
-            </a>
+            <g>
+                <a
+                    href=of_node(|node| node.href.clone())
+                    data-node=id
+                    aria-label=of_node(|node| node.said.clone())
+                    on:click=follow
+                >
+                    {body}
+                </a>
+            </g>
             <g class="figures" aria-hidden="true">{figures}</g>
         </g>
     }
