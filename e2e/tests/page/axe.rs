@@ -12,13 +12,13 @@ use crate::{Stage, pictures};
 
 const WINDOWS: [(u32, u32); 2] = [(1280, 800), (320, 640)];
 const THEMES: [&str; 2] = ["light", "dark"];
-/// Tells in which folder `cargo bank test` has put the packages of others.
+/// Tells where `cargo bank test` has installed the packages of others.
 const NODE_VARIABLE: &str = "BANK_TEST_NODE";
 
 fn axe() -> Result<String> {
     let packages = std::env::var_os(NODE_VARIABLE)
         .with_context(|| format!("no {NODE_VARIABLE}: run the tests with `cargo bank test`"))?;
-    let path = PathBuf::from(packages).join("axe-core/axe.min.js");
+    let path = PathBuf::from(packages).join("node_modules/axe-core/axe.min.js");
     std::fs::read_to_string(&path).with_context(|| format!("no axe-core at {}", path.display()))
 }
 
