@@ -1,4 +1,4 @@
-//! How soon a batch may follow the one before. Pure.
+//! How soon a batch may follow the one before.
 //!
 //! A batch costs about the same whether it holds one record or ten: round trips, a forced
 //! write, requests. Batches that follow each other at once stay small until all processors
@@ -8,6 +8,8 @@
 //! `docs/adr/0008-a-pace-between-small-batches.md`.
 
 use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
 
 /// The pace of one kind of batches.
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +35,55 @@ impl Pace {
     }
 }
 
+/// The pace of one loop: when its next batch may begin.
+#[derive(Clone, Copy, Debug)]
+pub struct Paced {
+    pace: Pace,
+    batch_max: usize,
+    not_before: Instant,
+}
+
+impl Paced {
+    /// For a loop whose batches hold at most `batch_max`; the first may begin now.
+    #[must_use]
+    pub fn new(pace: Pace, batch_max: usize) -> Paced {
+        Paced {
+            pace,
+            batch_max,
+            not_before: Instant::now(),
+        }
+    }
+
+    /// Waits until the next batch may begin.
+    pub async fn turn(&self) {
+        sleep_until(self.not_before).await;
+    }
+
+    /// A batch of so many begins now.
+    pub fn begin(&mut self, items: usize) {
+        self.not_before = Instant::now() + self.pace.after(items, self.batch_max);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn given_a_small_batch_then_the_turn_comes_after_its_pause_and_else_at_once() {
+        let pace = Pace {
+            per_item: Duration::from_millis(1),
+            pause_max: Duration::from_millis(8),
+            enough: 32,
+        };
+        let mut paced = Paced::new(pace, 256);
+        for (items, pause_ms) in [(0, 0), (3, 3), (40, 0)] {
+            let began = Instant::now();
+            paced.begin(items);
+            paced.turn().await;
+            assert_eq!(began.elapsed().as_millis(), pause_ms, "{items}");
+        }
+    }
 
     #[test]
     fn small_batches_are_followed_the_later_the_more_they_held_and_large_ones_at_once() {

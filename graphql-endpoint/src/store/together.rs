@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
-use topology::pace::Pace;
+use topology::pace::{Pace, Paced};
 use topology::service::chain;
 
 use crate::error::Error;
@@ -60,7 +59,7 @@ pub(super) struct Together<Q, A> {
 /// What was asked, and from when on the next may be taken.
 struct Asked<Q, A> {
     questions: mpsc::Receiver<Waiting<Q, A>>,
-    not_before: Instant,
+    paced: Paced,
 }
 
 impl<Q, A> Clone for Together<Q, A> {
@@ -79,7 +78,7 @@ impl<Q, A> Default for Together<Q, A> {
             questions,
             asked: Arc::new(Mutex::new(Asked {
                 questions: asked,
-                not_before: Instant::now(),
+                paced: Paced::new(PACE, BATCH_MAX),
             })),
         }
     }
@@ -139,11 +138,11 @@ impl<Q: Clone + Send, A: Send> Together<Q, A> {
 
     async fn next_batch(&self) -> Vec<Waiting<Q, A>> {
         let mut asked = self.asked.lock().await;
-        sleep_until(asked.not_before).await;
+        asked.paced.turn().await;
         let mut batch = Vec::new();
         // The sender is here too: there is always a next one, or a wait for it.
         asked.questions.recv_many(&mut batch, BATCH_MAX).await;
-        asked.not_before = Instant::now() + PACE.after(batch.len(), BATCH_MAX);
+        asked.paced.begin(batch.len());
         batch
     }
 }
