@@ -113,6 +113,12 @@ pub struct OffsetMove {
 /// A command's times, to travel on with what it gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Journey {
+    /// The command.
+    pub id: CommandId,
+    /// Where it stood.
+    pub source: Source,
+    /// The no, when it is one.
+    pub rejection: Option<Rejection>,
     /// Its times so far.
     pub trace: Trace,
     /// What it gives: these of the plan's frames.
@@ -288,6 +294,9 @@ impl Planner<'_> {
         self.answer(request, &decision)?;
         if let Some(trace) = &record.trace {
             self.plan.journeys.push(Journey {
+                id: request.id,
+                source: Source::of(record),
+                rejection: decision.as_ref().err().copied(),
                 trace: Trace::clone(trace),
                 frames: first_frame..self.plan.frames.len(),
             });

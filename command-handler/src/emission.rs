@@ -21,6 +21,7 @@ use tracing::error;
 
 use crate::batch::Journey;
 use crate::frames::{Frames, Header};
+use crate::spans;
 use crate::steps::{Interrupted, Step, Steps};
 use crate::store::{connect_cold, debts};
 
@@ -56,6 +57,11 @@ impl Debt {
         let stamped = |journey: &Journey| {
             let mut trace = journey.trace.clone();
             trace.stamps = trace.stamps.with(Stamp::Emitted, now_us);
+            if let Some(span) = spans::of(journey) {
+                // What it gives came of this step.
+                trace.parent = Some(span.place.header());
+                span.end(now_us);
+            }
             (journey.frames.clone(), trace.headers())
         };
         self.journeys.iter().map(stamped).collect()

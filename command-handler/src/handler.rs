@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use topology::consumer::{BatchConsumer, ConsumeError, Consumed, Source};
 use topology::operations::{self, Readiness};
-use topology::pace::Pace;
+use topology::pace::{Pace, Paced};
 use topology::producer::Producer;
 use topology::stamps::{self, Stamp};
 use topology::{Backoff, Codec, DecodeError, EncodeError, Topic, Topics};
@@ -48,7 +48,7 @@ use crate::store::connect_cold;
 use crate::store::debts::DebtError;
 use crate::store::positions::BookedPositions;
 
-const NAME: &str = "command-handler";
+pub(crate) const NAME: &str = "command-handler";
 /// Two round trips, a forced write, and a request to Kafka for each partition a batch touches:
 /// streams of less than a thousand commands a second hardly feel the pause.
 const PACE: Pace = Pace {
@@ -234,10 +234,10 @@ impl Handler {
         mut orphans: JoinHandle<Result<(), Error>>,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        let mut not_before = Instant::now();
+        let mut paced = Paced::new(PACE, self.batch_max);
         let result = loop {
             let next_batch = async {
-                tokio::time::sleep_until(not_before.into()).await;
+                paced.turn().await;
                 consumer.next().await
             };
             let records = tokio::select! {
@@ -251,7 +251,7 @@ impl Handler {
                 Ok(records) => records,
                 Err(error) => break Err(error.into()),
             };
-            not_before = Instant::now() + PACE.after(records.len(), self.batch_max);
+            paced.begin(records.len());
             let handled = tokio::select! {
                 handled = self.handle(records) => handled,
                 // A database that is away must not keep us from stopping.

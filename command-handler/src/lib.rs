@@ -7,8 +7,8 @@
 //!
 //! Reading order: [`domain`] (the rules, pure), [`request`] and [`keys`] (from record to
 //! command), [`batch`] (many commands decided in memory), [`store`] (the books),
-//! [`frames`] and [`emission`] (what is owed to the topics), `orphans` (what others owe and
-//! do not pay), [`opening`], [`restored`] (books that are older than the log), [`counts`] (its metrics), and [`handler`], the loop that
+//! [`frames`] and [`emission`] (what is owed to the topics), `spans` (its steps of traces),
+//! `orphans` (what others owe and do not pay), [`opening`], [`restored`] (books that are older than the log), [`counts`] (its metrics), and [`handler`], the loop that
 //! joins them. What happens when it dies between any two [`steps`] is told in
 //! `docs/failure-modes.md`.
 
@@ -29,6 +29,8 @@ pub mod emission;
 pub mod opening;
 
 mod orphans;
+
+mod spans;
 
 pub mod counts;
 

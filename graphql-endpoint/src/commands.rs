@@ -15,7 +15,7 @@ use crate::answer::{Code, Refusal};
 use crate::error::Error;
 use crate::journeys::{Journeys, Moment};
 use crate::live::waiters::{Outcome, Waiters};
-use crate::origin::Origin;
+use crate::origin::{Origin, Sent};
 use crate::steps::{Step, Steps};
 use crate::store::commands::CommandState;
 
@@ -164,8 +164,8 @@ impl Commands {
             Refusal::new(Code::Unavailable, "the bank is busy; try again in a moment")
         })?;
         self.journeys.begin(id);
+        let Sent { headers, span } = origin.send(id, topic, key);
         let asked = async {
-            let headers = origin.headers(id);
             let delivery = self
                 .producer
                 .send(Outgoing {
@@ -194,7 +194,13 @@ impl Commands {
                 outcome = waiter.outcome() => Ok(outcome),
             }
         };
-        match timeout_at(deadline, asked).await {
+        let asked = timeout_at(deadline, asked).await;
+        if let Some(span) = span {
+            // The outcome may be here before the word of the broker.
+            let acknowledged_us = self.journeys.of(id).at(Moment::Acknowledged);
+            span.end(acknowledged_us.unwrap_or_else(now_us));
+        }
+        match asked {
             Ok(Ok(outcome)) => Ok(Some(outcome)),
             Err(_) => Ok(None),
             Ok(Err(error)) => {

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use topology::consumer::Consumed;
 use topology::records::AccountType;
 use topology::stamps::Stamp;
+use topology::traces::Span;
 use topology::{Cents, CommandId, Iban, Record, Token};
 
 /// 9999-12-31T23:59:59Z in microseconds: what every client and the database can show.
@@ -36,6 +37,8 @@ pub struct Change {
     /// When a gateway accepted its command, in microseconds since 1970; only live, and only
     /// when the record says so.
     pub accepted_us: Option<i64>,
+    /// The step of its trace that ends when it is pushed; only live, and only when it is told.
+    pub heard: Option<Box<Span>>,
 }
 
 impl Change {
@@ -46,6 +49,7 @@ impl Change {
             partition: 0,
             offset: 0,
             accepted_us: None,
+            heard: None,
             ..change.clone()
         };
         at_home(self) == at_home(other)
@@ -147,6 +151,7 @@ pub fn understand(consumed: &Consumed, record: Record) -> Result<Fact, Unusable>
                     .trace
                     .as_ref()
                     .and_then(|trace| trace.stamps.get(Stamp::Accepted)),
+                heard: None,
             }))
         }
         Record::AccountCreationConfirmed(confirmed) => Ok(Fact::AccountOpened {
@@ -226,6 +231,7 @@ pub(crate) mod tests {
             partition: 3,
             offset: 40 + version,
             accepted_us: None,
+            heard: None,
         }
     }
 

@@ -10,7 +10,7 @@
 //!
 //! Reading order: [`config`], [`facts`] (what a record means here), [`projection`] and
 //! [`store`] (the read model), [`live`] (waiters, subscribers, the order of replay and
-//! live), [`origin`] and [`commands`], [`edge`] (parsing what comes in), [`identity`], [`sign_in`],
+//! live), [`origin`], [`spans`] and [`commands`], [`edge`] (parsing what comes in), [`identity`], [`sign_in`],
 //! [`payments`], [`topic_records`], [`journeys`] and [`trail`] (records as people look at
 //! them), [`status`] (how the bank is), [`figures`] (metrics), [`results`] (of benchmarks),
 //! [`authorisation`] (who may see what), [`graphql`], [`http`].
@@ -30,6 +30,8 @@ pub mod rebuild;
 pub mod live;
 
 pub mod origin;
+
+pub mod spans;
 
 pub mod commands;
 

@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use topology::consumer::{BatchConsumer, Consumed, Position, Positions, PositionsError, Source};
 use topology::kafka::KafkaConfig;
 use topology::operations::Readiness;
-use topology::pace::Pace;
+use topology::pace::{Pace, Paced};
 use topology::producer::{Outgoing, Producer, SendError};
 use topology::stamps::now_us;
 use topology::{Backoff, Codec, DecodeError, Topic, dead_letters};
@@ -27,6 +26,7 @@ use crate::facts::{Fact, understand};
 use crate::figures::{Projected, note_projected};
 use crate::identity::TokenVault;
 use crate::journeys::{Journeys, Moment};
+use crate::spans;
 use crate::steps::{Step, Steps};
 use crate::store::Store;
 use crate::store::projection::{Applied, Assignment, Item};
@@ -122,17 +122,17 @@ impl Projection {
         let mut consumer =
             BatchConsumer::start(kafka, "graphql-endpoint-projection", source, RECORDS_MAX)?;
         readiness.check(CONDITION, move || assigned.load(Ordering::Relaxed));
-        let mut not_before = Instant::now();
+        let mut paced = Paced::new(PACE, RECORDS_MAX);
         loop {
             let next_batch = async {
-                sleep_until(not_before).await;
+                paced.turn().await;
                 consumer.next().await
             };
             let batch = tokio::select! {
                 () = stop.cancelled() => break,
                 batch = next_batch => batch?,
             };
-            not_before = Instant::now() + PACE.after(batch.len(), RECORDS_MAX);
+            paced.begin(batch.len());
             self.steps.pass(Step::Polled)?;
             let fenced = tokio::select! {
                 // Not applied, so not moved: it is read again.
@@ -166,6 +166,9 @@ impl Projection {
         kafka: &KafkaConfig,
         batch: &[Consumed],
     ) -> Result<BTreeSet<Assignment>, Error> {
+        // Not in a rebuild, which works on what has long been seen.
+        let is_new = self.producer.is_some();
+        let polled_us = now_us();
         let mut items = Vec::with_capacity(batch.len());
         for consumed in batch {
             items.push(self.read(kafka, consumed).await?);
@@ -178,6 +181,9 @@ impl Projection {
                     backoff.succeeded();
                     note_projected(&self.projected, batch);
                     let now = now_us();
+                    if is_new {
+                        spans::projected(batch, &items, &fenced, polled_us, now);
+                    }
                     for item in &items {
                         if let Some(Fact::Changed(change)) = &item.fact
                             && let Some(command_id) = change.command_id

@@ -10,6 +10,7 @@ use crate::identity::Token;
 use crate::kafka::KafkaConfig;
 use crate::telemetry::LogFormat;
 use crate::tls::{self, TlsConfig};
+use crate::traces::TracesConfig;
 
 /// Every variable of ours starts with it, so that a misspelt one can be told.
 pub const PREFIX: &str = "BANK_";
@@ -28,6 +29,10 @@ pub struct CommonConfig {
     /// TLS.
     #[command(flatten)]
     pub tls: TlsConfig,
+
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TracesConfig,
 
     /// Base of the schema registry's Confluent API.
     #[arg(
@@ -51,7 +56,7 @@ pub struct CommonConfig {
     pub operations_address: SocketAddr,
 }
 
-fn parse_http_url(text: &str) -> Result<String, String> {
+pub(crate) fn parse_http_url(text: &str) -> Result<String, String> {
     let rest = text
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"))

@@ -7,7 +7,7 @@
 //! Reading order: [`money`], [`iban`], [`identity`] (types that carry rules),
 //! [`topics`] and [`records`] (what is on the wire), [`schemas`] and [`codec`]
 //! (how it becomes bytes), [`kafka`], [`consumer`], [`partition`], [`producer`],
-//! [`dead_letters`] and [`stamps`] (how it travels),
+//! [`dead_letters`], [`stamps`] and [`traces`] (how it travels),
 //! [`backoff`], [`config`], [`telemetry`], [`metrics`], [`shutdown`], [`operations`],
 //! [`health`], [`service`] and [`steps`] (what every program needs to be started, watched,
 //! stopped and tested).
@@ -43,6 +43,8 @@ pub mod producer;
 pub mod dead_letters;
 
 pub mod stamps;
+
+pub mod traces;
 
 pub mod backoff;
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::config::{self, CommonConfig};
-use crate::{health, metrics, shutdown, telemetry};
+use crate::{health, metrics, shutdown, telemetry, traces};
 
 /// Threads a service's tasks run on; the Kafka clients have their own beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,10 @@ where
         error!(reason, "BANK_TLS_CA_FILE cannot be used");
         return ExitCode::from(config::EXIT_CONFIGURATION);
     }
+    if let Err(reason) = config.common().traces.start(name) {
+        error!(reason, "OTEL_EXPORTER_OTLP_ENDPOINT cannot be used");
+        return ExitCode::from(config::EXIT_CONFIGURATION);
+    }
     let runtime = match threads.runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -96,6 +100,7 @@ where
             }
         }
     });
+    traces::finish();
     // Threads of librdkafka may still be closing; the process need not wait for them.
     runtime.shutdown_background();
     code

@@ -171,6 +171,9 @@ impl Follower {
     fn count(&self, change: &Change) {
         let now = now_us();
         self.meter.pushed(change.accepted_us, now);
+        if let Some(heard) = &change.heard {
+            heard.again().end(now);
+        }
         if change.accepted_us.is_some()
             && let Some(command_id) = change.command_id
         {

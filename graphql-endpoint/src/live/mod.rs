@@ -26,6 +26,7 @@ use tracing::warn;
 
 use crate::error::Error;
 use crate::facts::{Fact, understand};
+use crate::spans;
 use crate::steps::{Interrupted, Step, Steps};
 use hub::Hub;
 use waiters::{Outcome, Waiters};
@@ -37,7 +38,7 @@ const TOPICS: [Topic; 3] = [
     Topic::BalanceChanged,
 ];
 /// For lag tools only; nothing is committed under it.
-const GROUP: &str = "graphql-endpoint-live";
+pub const GROUP: &str = "graphql-endpoint-live";
 /// Pause before a record is read again when the registry is away.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// Name of its condition of readiness.
@@ -116,7 +117,8 @@ impl Tail {
         let Ok(fact) = understand(consumed, record) else {
             return Ok(());
         };
-        if let Fact::Changed(change) = fact {
+        if let Fact::Changed(mut change) = fact {
+            change.heard = spans::heard(consumed, change.command_id);
             self.steps.pass(Step::ChangeRead)?;
             self.hub.publish(change);
             return self.steps.pass(Step::Published);

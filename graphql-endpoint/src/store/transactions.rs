@@ -49,6 +49,7 @@ impl From<ChangeRow> for Change {
             partition: row.source_partition,
             offset: row.source_offset,
             accepted_us: None,
+            heard: None,
         }
     }
 }
