@@ -85,7 +85,7 @@ def check_is_encrypted(where, service):
     environment = service.get("environment") or {}
     if "BANK_KAFKA_BROKERS" in environment:
         check(service["image"].endswith("-tls"), f"{where}: built without TLS")
-        check(service["build"]["args"].get("FEATURES") == "topology/tls", f"{where}: built without TLS")
+        check("topology/tls" in service["build"]["args"].get("FEATURES", ""), f"{where}: built without TLS")
         check("BANK_TLS_KEY_FILE" in environment, f"{where}: has no certificate")
         check(environment["BANK_SCHEMA_REGISTRY_URL"].startswith("https://"), f"{where}: registry without TLS")
     for key, value in environment.items():

@@ -43,7 +43,7 @@ programs)
     compile $programs
     ;;
 harness)
-    compile bank
+    FEATURES='' compile bank
     mkdir -p "$2"
     cp "target/$machine/release/bank" "$2/bank"
     ;;
