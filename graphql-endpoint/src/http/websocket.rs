@@ -121,7 +121,8 @@ async fn serve(shared: Shared, mut socket: WebSocket, caller: Caller) {
     .await;
 }
 
-/// Something an operation has to say.
+/// Something an operation has to say. Boxed in the queue, whose places are there before they
+/// are needed, for each of thousands of sockets.
 struct Answer {
     id: String,
     serial: u64,
@@ -143,7 +144,7 @@ struct Connection {
     place_of_user: Option<Place<String>>,
     operations: HashMap<String, Running>,
     last_serial: u64,
-    answers: mpsc::Sender<Answer>,
+    answers: mpsc::Sender<Box<Answer>>,
     heard_at: Instant,
     window: (Instant, u32),
 }
@@ -152,7 +153,7 @@ struct Connection {
 type Over = Option<Close>;
 
 impl Connection {
-    async fn run(mut self, socket: &mut WebSocket, mut given: mpsc::Receiver<Answer>) -> Over {
+    async fn run(mut self, socket: &mut WebSocket, mut given: mpsc::Receiver<Box<Answer>>) -> Over {
         let limits = self.shared.gateway.limits;
         let init_deadline = tokio::time::Instant::now() + limits.hello_wait;
         let mut ping = interval(limits.ping_interval);
@@ -167,7 +168,7 @@ impl Connection {
                     Some(Err(error)) => Err(goodbye_to(&error)),
                     None => Err(None),
                 },
-                Some(answer) = given.recv() => self.pass_on(socket, answer).await,
+                Some(answer) = given.recv() => self.pass_on(socket, *answer).await,
                 _ = ping.tick() => {
                     if self.heard_at.elapsed() > limits.silence_max {
                         Err(Some(SILENT))
@@ -376,7 +377,7 @@ async fn answer(schema: Arc<Schema>, gateway: Arc<Gateway>, prepared: Prepared, 
 struct Outlet {
     id: String,
     serial: u64,
-    answers: mpsc::Sender<Answer>,
+    answers: mpsc::Sender<Box<Answer>>,
 }
 
 impl Outlet {
@@ -389,7 +390,7 @@ impl Outlet {
             is_last,
         };
         // A socket that is gone needs no answer.
-        let _ = self.answers.send(answer).await;
+        let _ = self.answers.send(Box::new(answer)).await;
     }
 
     async fn next(&self, response: &async_graphql::Response) {

@@ -150,8 +150,13 @@ impl Store {
     where
         R: QueryableByName<diesel::pg::Pg> + Send + 'static,
     {
-        let mut connection = self.connection().await?;
-        Ok(statement.load(&mut connection).await?)
+        // In a place of its own, which is given back with the answer: a payment waits for its
+        // outcome and a follower for ever with the size of the largest thing they did before.
+        let asked = async {
+            let mut connection = self.connection().await?;
+            Ok(statement.load(&mut connection).await?)
+        };
+        Box::pin(asked).await
     }
 
     async fn row<R>(&self, statement: Statement) -> Result<Option<R>, Error>
@@ -162,8 +167,11 @@ impl Store {
     }
 
     async fn execute(&self, statement: Statement) -> Result<usize, Error> {
-        let mut connection = self.connection().await?;
-        Ok(statement.execute(&mut connection).await?)
+        let asked = async {
+            let mut connection = self.connection().await?;
+            Ok(statement.execute(&mut connection).await?)
+        };
+        Box::pin(asked).await
     }
 
     /// Asks the database now and then whether it is there; says each change once.
