@@ -96,12 +96,14 @@ async fn measure(
             topic_prefix: String::new(),
             database: "command_handler".to_owned(),
             database_url: cluster.database_url("command_handler")?,
+            gateway_database: "graphql_endpoint".to_owned(),
             gateway_database_url: gateway_database_url.clone(),
         },
         article: Names {
             topic_prefix: ARTICLE_PREFIX.to_owned(),
             database: article.name,
             database_url: article.url,
+            gateway_database: "graphql_endpoint".to_owned(),
             gateway_database_url,
         },
         sizes: if wish.quick {

@@ -125,6 +125,8 @@ pub struct Names {
     pub database: String,
     /// `postgres://…` of its owner.
     pub database_url: String,
+    /// A gateway's database, where no gateway runs.
+    pub gateway_database: String,
     /// Of the gateway's database, which the synchronizer wants to know.
     pub gateway_database_url: String,
 }
@@ -252,6 +254,7 @@ impl Installation {
             brokers: site.endpoints.kafka_brokers.clone(),
             group_protocol: GroupProtocol::Consumer,
             topic_prefix: names.topic_prefix.clone(),
+            kafka_statistics_directory: None,
         };
         synchronize(&site, &names)?;
         let registry = &site.endpoints.schema_registry_url;

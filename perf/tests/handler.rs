@@ -30,6 +30,7 @@ async fn names(site: &Site, purpose: &str) -> Names {
         topic_prefix: testing::unique_prefix("perf"),
         database: database.name,
         database_url: database.url,
+        gateway_database: gateway.name,
         gateway_database_url: gateway.url,
     }
 }

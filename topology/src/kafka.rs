@@ -1,5 +1,6 @@
 //! Kafka client settings: every one that matters, once, with its reason.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +14,7 @@ use crate::tls;
 use crate::topics::{DEAD_LETTER_BATCH_BYTES_MAX, Topics};
 
 mod figures;
+mod recording;
 
 /// Records the client library's producer holds; ours lets senders wait before that.
 pub const PRODUCER_RECORDS_MAX: u32 = 20_000;
@@ -20,6 +22,13 @@ pub const PRODUCER_RECORDS_MAX: u32 = 20_000;
 pub const PRODUCER_KIB_MAX: u32 = 32 * 1024;
 /// KiB fetched ahead by a consumer, so that a long backlog does not fill memory.
 pub const CONSUMER_KIB_MAX: u32 = 4 * 1024;
+/// Longest wait for a broker's answer. Longer than a broker needs to notice that another is
+/// away, which is five seconds in our clusters, and than a pause of its Java machine.
+const ANSWER_WAIT_MS: &str = "10000";
+/// Longest wait of a broker for its copies.
+const ACKNOWLEDGEMENT_WAIT_MS: &str = "8000";
+/// Longest wait for a connection, handshake included.
+const CONNECTION_WAIT_MS: &str = "5000";
 
 /// How a consumer group shares its partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -59,6 +68,10 @@ pub struct KafkaConfig {
         value_parser = parse_prefix
     )]
     pub topic_prefix: String,
+
+    /// A folder for everything the Kafka clients say of themselves each second, for benchmarks.
+    #[arg(long, env = "BANK_KAFKA_STATISTICS_DIRECTORY", hide = true)]
+    pub kafka_statistics_directory: Option<PathBuf>,
 }
 
 fn parse_brokers(text: &str) -> Result<String, String> {
@@ -102,8 +115,19 @@ impl KafkaConfig {
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.keepalive.enable", "true")
+            // One that went silent, since its machine or the way to it is gone, is given up after
+            // this. Until then everything asked of it waits, and nobody else is asked who leads its
+            // partitions now. The library's own minute, and its half for the next, make a payment
+            // wait for a minute and a half.
+            .set("socket.timeout.ms", ANSWER_WAIT_MS)
+            .set("socket.connection.setup.timeout.ms", CONNECTION_WAIT_MS)
+            // Asked for also while no request fails, as those that are not answered do not.
+            .set("topic.metadata.refresh.interval.ms", "10000")
             // Feeds the `kafka` condition of /readyz, and /metrics; see `Connection`.
-            .set("statistics.interval.ms", "5000")
+            .set(
+                "statistics.interval.ms",
+                recording::interval_ms(self.kafka_statistics_directory.as_deref()),
+            )
             // Connection state is reported once, by `Connection`.
             .set("log.connection.close", "false");
         tls::secure(&mut config);
@@ -118,6 +142,8 @@ impl KafkaConfig {
             // A waiting record is latency; under load batches form by themselves.
             .set("linger.ms", "0")
             .set("acks", "all")
+            // The broker's wait for its copies: it must answer before we stop to listen.
+            .set("request.timeout.ms", ACKNOWLEDGEMENT_WAIT_MS)
             // No duplicates and no reordering by the client's own retries.
             .set("enable.idempotence", "true")
             // 0 is for ever: a broker that is away is waited for, never an answer.
@@ -151,10 +177,11 @@ impl KafkaConfig {
             .set("fetch.error.backoff.ms", "50")
             .set("queued.min.messages", "4000")
             .set("queued.max.messages.kbytes", CONSUMER_KIB_MAX.to_string())
-            .set("fetch.message.max.bytes", "1048576")
+            // Of one partition at a time: a backlog comes in on all of them at once, and each
+            // record takes some 600 bytes more than it has. A larger record comes alone.
+            .set("fetch.message.max.bytes", "262144")
             .set("isolation.level", "read_committed")
             .set("check.crcs", "true")
-            .set("topic.metadata.refresh.interval.ms", "10000")
             .set("max.poll.interval.ms", "300000");
         match self.group_protocol {
             GroupProtocol::Consumer => {
@@ -243,6 +270,7 @@ impl ClientContext for Connection {
             .any(|broker| broker.nodeid >= 0 && broker.state == "UP");
         self.set(reached);
         figures::tell(&self.name, &statistics);
+        recording::keep(&self.name, &statistics);
     }
 }
 

@@ -63,6 +63,7 @@ async fn given_a_silent_broker_when_records_are_sent_then_waiting_is_idle_and_al
         brokers: cluster.endpoints().kafka_brokers.clone(),
         group_protocol: GroupProtocol::Consumer,
         topic_prefix: String::new(),
+        kafka_statistics_directory: None,
     };
     let producer = Producer::new(&config, "silence").unwrap();
     let send = async |number: u32| {

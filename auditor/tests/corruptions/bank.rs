@@ -75,6 +75,7 @@ impl Healthy {
             brokers: cluster.kafka_brokers.clone(),
             group_protocol: GroupProtocol::Consumer,
             topic_prefix: prefix.clone(),
+            kafka_statistics_directory: None,
         };
         let topics = kafka.topics();
         let connect = || Codec::connect(&cluster.schema_registry_url, &topics, &WRITTEN);

@@ -64,6 +64,7 @@ impl World {
             brokers: cluster.kafka_brokers.clone(),
             group_protocol: GroupProtocol::Consumer,
             topic_prefix: prefix.clone(),
+            kafka_statistics_directory: None,
         };
         let url = &cluster.schema_registry_url;
         World {

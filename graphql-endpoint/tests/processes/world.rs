@@ -55,6 +55,7 @@ impl World {
             brokers: cluster.kafka_brokers.clone(),
             group_protocol: GroupProtocol::Consumer,
             topic_prefix: prefix.clone(),
+            kafka_statistics_directory: None,
         };
         let handler = {
             let file = |name: &str| folder.join(name).display().to_string();

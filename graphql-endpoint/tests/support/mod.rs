@@ -103,6 +103,7 @@ impl World {
             brokers: cluster.kafka_brokers.clone(),
             group_protocol: GroupProtocol::Consumer,
             topic_prefix: unique_prefix(test),
+            kafka_statistics_directory: None,
         };
         let database = create_database(cluster, test).await.expect("a database");
         let books = create_database(cluster, "books").await.expect("a database");

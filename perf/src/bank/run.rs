@@ -15,10 +15,11 @@ use crate::handler::kafka_settings;
 use crate::installation::{Installation, Names, Site, Stop};
 use crate::numbers::{float, ratio};
 
+use super::containers::{Containers, Watched};
 use super::customers::Api;
 use super::fleet::{Fleet, Muster};
 use super::resources::Parts;
-use super::results::{Followers, Load, Results, Step};
+use super::results::{Followers, Load, Results, Step, Target, TargetState};
 use super::schedule::Arrivals;
 use super::sizes::Sizes;
 use super::step::{Bench, Held, Order, PLANNED_PERCENT, Patience};
@@ -61,6 +62,8 @@ pub struct Request {
     pub sizes: Sizes,
     /// The parts, where the cluster is our own.
     pub own: Option<Own>,
+    /// The containers of a bank that is not, or why there are no figures of them.
+    pub containers: Option<Result<Watched, String>>,
     /// Scratch.
     pub folder: PathBuf,
     /// The sources.
@@ -106,12 +109,13 @@ pub fn run(request: Request, runtime: Handle) -> Result<Results, Error> {
 }
 
 impl Run {
-    fn prepare(request: Request, runtime: Handle) -> Result<Run, Error> {
+    pub(super) fn prepare(request: Request, runtime: Handle) -> Result<Run, Error> {
         let Request {
             page,
             gateway,
             sizes,
             own,
+            containers,
             folder,
             root,
             seed,
@@ -147,9 +151,25 @@ impl Run {
             company: COMPANY_IBAN.to_owned(),
         };
         let fleet = Fleet::open(muster, clock)?;
+        let mut results = Results::begin(sizes.kind, &root);
+        let containers = match containers {
+            Some(Err(why)) => {
+                say(&format!("no figures of containers: {why}"));
+                let mut about = Containers::default();
+                about.note(why);
+                results.containers = Some(about);
+                None
+            }
+            Some(Ok(watched)) => {
+                say(&format!("watches the containers of {}", watched.project));
+                Some(watched)
+            }
+            None => None,
+        };
         let bench = Bench {
             fleet,
             parts,
+            containers,
             administrator,
             runtime: runtime.clone(),
             clock,
@@ -157,7 +177,6 @@ impl Run {
             seed,
             patience: Patience::default(),
         };
-        let mut results = Results::begin(sizes.kind, &root);
         (results.versions, results.settings) = versions;
         if let Some(own) = &own {
             results.note_kafka_settings(&own.site);
@@ -247,11 +266,14 @@ impl Run {
         Ok(held)
     }
 
-    fn finish(mut self) -> Result<Results, Error> {
+    pub(super) fn finish(mut self) -> Result<Results, Error> {
         self.say("asks clients and auditor whether the bank was right");
         let sources = self.own.as_ref().map(|(own, _)| &own.sources);
         self.results.verdict = judgement::judge(&self.bench, &self.api, sources)?;
         let mut results = self.results;
+        if let Some(watched) = self.bench.containers {
+            results.containers = Some(watched.about);
+        }
         results.noisy = noisy(&results);
         results.took_seconds = self.began.elapsed().as_secs();
         if !results.verdict.holds {
@@ -261,12 +283,17 @@ impl Run {
         }
         results.figures = figures::figures(&results);
         results.targets = targets::judge(&results);
+        if self.sizes.is_one_load {
+            // It has nothing to say to most of them.
+            let is_told = |it: &Target| it.state != TargetState::NotMeasured || it.id == "P23";
+            results.targets.retain(is_told);
+        }
         Ok(results)
     }
 }
 
 /// A step in a line.
-fn line(step: &Step) -> String {
+pub(super) fn line(step: &Step) -> String {
     let mut text = format!(
         "{} at {:.0}/s: outcome p50 {:.2} ms; balance p50 {:.2}, p99 {:.1}, max {:.0} ms; sent late p99 {:.2} ms",
         step.name,
@@ -295,11 +322,15 @@ fn alone(
     stop: &Stop,
     accounts: u32,
 ) -> Result<Installation, Error> {
-    let [(database, database_url), (_, gateway_database_url)] = own.alone.clone();
+    let [
+        (database, database_url),
+        (gateway_database, gateway_database_url),
+    ] = own.alone.clone();
     let names = Names {
         topic_prefix: ALONE_PREFIX.to_owned(),
         database,
         database_url,
+        gateway_database,
         gateway_database_url,
     };
     let (site, stop) = (own.site.clone(), Arc::clone(stop));
@@ -377,6 +408,8 @@ impl Results {
         self.drain = None;
         self.recovery = None;
         self.followers = None;
+        self.soak = None;
+        self.kafka_clients = None;
     }
 
     /// Adds what the broker was told, which is found in its files.
