@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    audit, build, chaos, down, failure::EXIT_CODES, load, logs, perf, perf_bank, preflight,
-    rebuild, reset, status, test_run, up, workspace::Workspace,
+    audit, build, chaos, down, failure::EXIT_CODES, load, logs, perf, perf_bank, perf_steady,
+    preflight, rebuild, reset, status, test_run, up, workspace::Workspace,
 };
 
 /// The page's port when none is given.
@@ -18,6 +18,16 @@ const MOST_HEARTBEATS_PER_SECOND: i64 = 2000;
 /// Steps of three seconds instead of a minute, past where all four handlers of 2019 had stopped.
 const ARTICLE_FASTER: f64 = 20.0;
 const ARTICLE_UP_TO: u32 = 600;
+/// A soak of `perf soak`, unless somebody says otherwise.
+const SOAK_MINUTES: u64 = 30;
+/// A day; every command of a soak is remembered.
+const SOAK_MINUTES_MAX: u64 = 24 * 60;
+/// Transfers per second of a soak that leaves the machine to others.
+const SOAK_RATE: u32 = 200;
+/// Transfers per second of `perf statistics`.
+const STATISTICS_RATE: u32 = 1_000;
+/// More is nothing that a machine with two cores keeps up.
+const STEADY_RATE_MAX: i64 = 5_000;
 
 /// Build, start, watch and test the Bank.
 #[derive(Debug, Parser)]
@@ -95,6 +105,10 @@ enum Command {
         /// A bank that runs already, like http://127.0.0.1:8181, through its gateway.
         #[arg(long, value_name = "URL", conflicts_with = "full")]
         target: Option<String>,
+        /// With --target: the project of Compose whose containers are watched [default: COMPOSE_PROJECT_NAME, or the
+        /// only one with a gateway].
+        #[arg(long, value_name = "NAME", requires = "target")]
+        project: Option<String>,
         /// Repeats all that is drawn [default: 1].
         #[arg(long, value_name = "N")]
         seed: Option<u64>,
@@ -178,6 +192,33 @@ enum Subject {
         #[arg(long, default_value_t = ::perf::bank::compare::THRESHOLD)]
         threshold: f64,
     },
+    /// A modest load for long: whether memory, files or threads grow under it.
+    Soak {
+        /// How long.
+        #[arg(long, default_value_t = SOAK_MINUTES, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=SOAK_MINUTES_MAX))]
+        minutes: u64,
+        /// Transfers per second.
+        #[arg(long, default_value_t = SOAK_RATE, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=STEADY_RATE_MAX))]
+        rate: u32,
+        /// Where to write everything that was measured.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Where to write the report.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
+    /// One steady load while the Kafka clients tell everything of themselves, and once more while they do not.
+    Statistics {
+        /// Transfers per second.
+        #[arg(long, default_value_t = STATISTICS_RATE, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=STEADY_RATE_MAX))]
+        rate: u32,
+        /// Where to write everything that was measured.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Where to write the report.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
     /// The experiment of the article of 2019 again: a browser, and ten heartbeats a second more step by step.
     Article {
         /// How much shorter each step is than the article's minute.
@@ -238,6 +279,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             full,
             smoke,
             target,
+            project,
             seed,
             json,
             html,
@@ -246,6 +288,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 full,
                 smoke,
                 target,
+                project,
                 seed,
                 json,
                 html,
@@ -264,6 +307,19 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 second,
                 threshold,
             } => perf_bank::compare(&first, &second, threshold),
+            Subject::Soak {
+                minutes,
+                rate,
+                json,
+                html,
+            } => {
+                let wish = perf_steady::Wish { rate, json, html };
+                runtime.block_on(perf_steady::soak(&workspace, minutes, &wish))
+            }
+            Subject::Statistics { rate, json, html } => {
+                let wish = perf_steady::Wish { rate, json, html };
+                runtime.block_on(perf_steady::statistics(&workspace, &wish))
+            }
             Subject::Article {
                 faster,
                 up_to,

@@ -1,7 +1,7 @@
 //! The command line of the Bank: builds it, starts it, watches it, stops it, tests it.
 //!
 //! Reading order: `cli` (every command), `up` (a start from beginning to end), `services` (which programs, with
-//! which variables), then the smaller commands: `down`, `status`, `load`, `logs`, `reset`, `test_run`, `perf`, `perf_bank`, `chaos`; `preflight`
+//! which variables), then the smaller commands: `down`, `status`, `load`, `logs`, `reset`, `test_run`, `perf`, `perf_bank`, `perf_steady`, `chaos`; `preflight`
 //! and `build` come before a start, `failure` says what the exit codes mean.
 #![expect(
     clippy::print_stdout,
@@ -21,6 +21,7 @@ mod logs;
 mod page;
 mod perf;
 mod perf_bank;
+mod perf_steady;
 mod preflight;
 mod progress;
 mod rebuild;

@@ -15,7 +15,10 @@ use std::{
 use anyhow::{Context, bail};
 use local_cluster::{Cluster, Layout, State};
 use perf::bank::{
-    compare, experiment, judgement, report,
+    compare,
+    containers::Watched,
+    engine::Engine,
+    experiment, judgement, report,
     resources::Parts,
     results::Results,
     run::{self, Own, Request},
@@ -41,7 +44,10 @@ const SERVICE_DEADLINE: Duration = Duration::from_secs(60);
 const INFRASTRUCTURE: [(&str, &str); 2] = [("kafka", "kafka"), ("registry", "schema-registry")];
 /// Judges in the end and is left out meanwhile.
 const AUDITOR: &str = "auditor";
+const HANDLER: Option<&str> = Some("command-handler");
 const SEED_DEFAULT: u64 = 1;
+/// Of Compose: which project it works on.
+const PROJECT_VARIABLE: &str = "COMPOSE_PROJECT_NAME";
 
 /// What is measured and where the results go.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +55,7 @@ pub(crate) struct Wish {
     pub(crate) full: bool,
     pub(crate) smoke: bool,
     pub(crate) target: Option<String>,
+    pub(crate) project: Option<String>,
     pub(crate) seed: Option<u64>,
     pub(crate) json: Option<PathBuf>,
     pub(crate) html: Option<PathBuf>,
@@ -78,7 +85,11 @@ pub(crate) async fn bank(workspace: &Workspace, wish: &Wish) -> anyhow::Result<E
 }
 
 /// Prints and saves; the exit code says whether the bank was right.
-fn finish(results: &Results, json: Option<&Path>, html: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub(crate) fn finish(
+    results: &Results,
+    json: Option<&Path>,
+    html: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
     println!("\n{}", report::text(results));
     if let Some(path) = json {
         save(
@@ -105,7 +116,7 @@ fn save(path: &Path, text: &str, what: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn say() -> Box<dyn Fn(&str) + Send> {
+pub(crate) fn say() -> Box<dyn Fn(&str) + Send> {
     Box::new(|what| {
         use std::io::Write;
         println!("  {what}");
@@ -132,21 +143,33 @@ async fn measure_own(
 ) -> anyhow::Result<Results> {
     with_cluster(workspace, stop, async |cluster| {
         let port = start_services(workspace, cluster, None).await?;
-        let own = own(workspace, cluster).await?;
-        let request = Request {
-            page: format!("http://127.0.0.1:{port}"),
-            gateway: SocketAddr::from(([127, 0, 0, 1], port)),
-            sizes: sizes(wish),
-            own: Some(own),
-            folder: cluster.layout().directory().to_owned(),
-            root: workspace.root.clone(),
-            seed: wish.seed.unwrap_or(SEED_DEFAULT),
-            stop: Arc::clone(stop),
-            progress: say(),
-        };
-        measure(request).await
+        let seed = wish.seed.unwrap_or(SEED_DEFAULT);
+        let request = request(workspace, cluster, port, sizes(wish), stop).await?;
+        measure(Request { seed, ..request }).await
     })
     .await
+}
+
+/// To measure the bank in a cluster of our own.
+pub(crate) async fn request(
+    workspace: &Workspace,
+    cluster: &Cluster,
+    port: u16,
+    sizes: Sizes,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<Request> {
+    Ok(Request {
+        page: format!("http://127.0.0.1:{port}"),
+        gateway: SocketAddr::from(([127, 0, 0, 1], port)),
+        sizes,
+        own: Some(own(workspace, cluster).await?),
+        containers: None,
+        folder: cluster.layout().directory().to_owned(),
+        root: workspace.root.clone(),
+        seed: SEED_DEFAULT,
+        stop: Arc::clone(stop),
+        progress: say(),
+    })
 }
 
 async fn measure(request: Request) -> anyhow::Result<Results> {
@@ -157,7 +180,7 @@ async fn measure(request: Request) -> anyhow::Result<Results> {
 }
 
 /// Opens a cluster, does something with it, and stops it; Ctrl-C ends it in order.
-async fn with_cluster<T>(
+pub(crate) async fn with_cluster<T>(
     workspace: &Workspace,
     stop: &Arc<AtomicBool>,
     work: impl AsyncFnOnce(&Cluster) -> anyhow::Result<T>,
@@ -188,14 +211,14 @@ async fn with_cluster<T>(
     outcome
 }
 
-/// A variable of the handler, and its value.
-type Setting = (&'static str, &'static str);
+/// A service or all of them, a variable and its value.
+pub(crate) type Setting<'a> = (Option<&'static str>, &'static str, &'a str);
 
 /// Starts everything but the auditor, who judges in the end and not meanwhile.
-async fn start_services(
+pub(crate) async fn start_services(
     workspace: &Workspace,
     cluster: &Cluster,
-    setting: Option<Setting>,
+    setting: Option<Setting<'_>>,
 ) -> anyhow::Result<u16> {
     cluster.start().await?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -204,9 +227,9 @@ async fn start_services(
         .await?;
     for program in services::services(workspace, cluster, port)? {
         let name = program.name().to_owned();
-        match (name.as_str(), setting) {
-            (AUDITOR, _) => {}
-            ("command-handler", Some((variable, value))) => {
+        match setting {
+            _ if name == AUDITOR => {}
+            Some((only_for, variable, value)) if only_for.is_none_or(|it| it == name) => {
                 cluster.start_program(program.variable(variable, value));
             }
             _ => cluster.start_program(program),
@@ -268,6 +291,17 @@ fn parts(layout: &Layout) -> Parts {
     }
 }
 
+/// The containers of the bank, or why there are no figures of them.
+async fn containers(wish: &Wish) -> Result<Watched, String> {
+    let project = wish.project.clone();
+    let project = project.or_else(|| {
+        std::env::var(PROJECT_VARIABLE)
+            .ok()
+            .filter(|it| !it.is_empty())
+    });
+    Watched::find(Engine::usual()?, project.as_deref()).await
+}
+
 /// A bank that runs already, known by its page only.
 async fn measure_target(
     workspace: &Workspace,
@@ -296,6 +330,7 @@ async fn measure_target(
         gateway,
         sizes,
         own: None,
+        containers: Some(containers(wish).await),
         folder: folder.clone(),
         root: workspace.root.clone(),
         seed: wish.seed.unwrap_or(SEED_DEFAULT),
@@ -348,8 +383,11 @@ pub(crate) async fn article(workspace: &Workspace, wish: &ArticleWish) -> anyhow
     println!("  each way of running the handler takes about {minutes} minutes");
     let ways = [
         ("the handler as it is", None),
-        ("one command at a time", Some(("BANK_BATCH_MAX", "1"))),
-        ("linger 100 ms", Some(("BANK_LINGER_MS", "100"))),
+        (
+            "one command at a time",
+            Some((HANDLER, "BANK_BATCH_MAX", "1")),
+        ),
+        ("linger 100 ms", Some((HANDLER, "BANK_LINGER_MS", "100"))),
     ];
     let mut findings = Vec::new();
     for (name, setting) in ways {
@@ -378,7 +416,7 @@ async fn experiment_once(
     cluster: &Cluster,
     wish: &ArticleWish,
     name: &str,
-    setting: Option<Setting>,
+    setting: Option<Setting<'_>>,
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<(
     perf::bank::results::ArticleRun,

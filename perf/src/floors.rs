@@ -1,5 +1,5 @@
 //! What the machine itself takes, in the same run: a record from a producer to a consumer,
-//! one command in the books, one forced write. Every figure is worth what its floors were.
+//! one command in the books, its changes in the read model, one forced write. Every figure is worth what its floors were.
 
 use std::fs::File;
 use std::io::Write;
@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::installation::Installation;
 use crate::latency::{Latencies, LatencySummary};
 use crate::observer;
+use crate::read_model;
 
 /// Like an idle bank: a record now and then.
 const HOP_INTERVAL: Duration = Duration::from_millis(50);
@@ -41,6 +42,11 @@ pub struct Floors {
     /// One transfer in a copy of the books: the handler's statements, two pipelined round
     /// trips; as often as records hop.
     pub apply: LatencySummary,
+    /// The records of one transfer into a copy of the gateway's tables: its statements, in seven
+    /// round trips.
+    pub read_model: LatencySummary,
+    /// The same with a full batch.
+    pub read_model_full: LatencySummary,
     /// 8 KiB written over and forced to disk.
     pub sync: LatencySummary,
 }
@@ -55,9 +61,18 @@ pub fn floors(installation: &Installation, samples: usize) -> Result<Floors, Err
         summary.histogram_us.clear();
         summary
     };
+    let read_model = installation.runtime.block_on(read_model::measure(
+        &installation.administrator,
+        &installation.names.gateway_database,
+        &installation.accounts,
+        installation.clock,
+        samples,
+    ))?;
     Ok(Floors {
         hop: summary(hop(installation, samples)?),
         apply: summary(apply(installation, samples)?),
+        read_model: summary(read_model.one),
+        read_model_full: summary(read_model.full),
         sync: summary(sync(
             installation.site.layout.directory(),
             samples,

@@ -6,7 +6,8 @@
 //! within. `cargo bank perf handler` runs it; `docs/performance.md` explains the figures.
 //!
 //! Reading order: [`handler`] (a run from beginning to end), [`installation`] (the bank
-//! that is measured), [`drain`], [`steady`], [`kills`] and [`floors`] (what is measured),
+//! that is measured), [`drain`], [`steady`], [`kills`] and [`floors`] with [`read_model`]
+//! (what is measured),
 //! [`generator`], [`observer`] and [`board`] with [`commands`] and [`wire`] (how commands
 //! are sent and seen), [`workload`], [`latency`] and [`numbers`]; [`proxy`] with
 //! [`pgwire`], [`kafka_log`], [`database`] and [`procfs`] (what is counted, and where);
@@ -38,6 +39,7 @@ pub mod pgwire;
 mod priority;
 pub mod procfs;
 pub mod proxy;
+pub mod read_model;
 pub mod steady;
 pub mod tables;
 pub mod verdict;

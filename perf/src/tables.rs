@@ -11,15 +11,19 @@ use crate::workload::Workload;
 /// Rows of cells under a head, with columns as wide as they must be.
 #[derive(Debug, Default)]
 pub struct Table {
-    rows: Vec<Vec<String>>,
+    /// Of the columns.
+    pub head: Vec<&'static str>,
+    /// Each as wide as the head.
+    pub rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// With these heads.
     #[must_use]
-    pub fn new(heads: &[&str]) -> Table {
+    pub fn new(head: &[&'static str]) -> Table {
         Table {
-            rows: vec![heads.iter().map(ToString::to_string).collect()],
+            head: head.to_vec(),
+            rows: Vec::new(),
         }
     }
 
@@ -31,20 +35,19 @@ impl Table {
     /// As Markdown, which is as good in a terminal.
     #[must_use]
     pub fn text(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns)
-            .map(|column| {
-                let cells = self.rows.iter().filter_map(|row| row.get(column));
-                cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-            })
-            .collect();
+        let head: Vec<String> = self.head.iter().map(|it| (*it).to_owned()).collect();
+        let all: Vec<&Vec<String>> = std::iter::once(&head).chain(&self.rows).collect();
+        let width = |column: usize| {
+            let cells = all.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..head.len()).map(width).collect();
         let mut text = String::new();
-        for (number, row) in self.rows.iter().enumerate() {
+        for (number, row) in all.iter().enumerate() {
             text.push('|');
             for (cell, width) in row.iter().zip(&widths) {
-                let padding = width - cell.chars().count();
                 // Writing to a string cannot fail.
-                let _ = write!(text, " {cell}{} |", " ".repeat(padding));
+                let _ = write!(text, " {cell:<width$} |");
             }
             text.push('\n');
             if number == 0 {
@@ -291,6 +294,16 @@ fn floors(results: &Results) -> Table {
     for (name, before, after) in [
         ("hop of a record", &before.hop, &after.hop),
         ("apply of one transfer", &before.apply, &after.apply),
+        (
+            "read model, one transfer",
+            &before.read_model,
+            &after.read_model,
+        ),
+        (
+            "read model, 170 transfers",
+            &before.read_model_full,
+            &after.read_model_full,
+        ),
         ("forced write of 8 KiB", &before.sync, &after.sync),
     ] {
         table.row(vec![

@@ -194,6 +194,7 @@ async fn held(fault: Fault) -> (Step, Vec<String>) {
         let mut bench = Bench {
             fleet: Fleet::open(muster, clock).unwrap(),
             parts: Parts::default(),
+            containers: None,
             administrator: None,
             runtime,
             clock,

@@ -92,7 +92,9 @@ pub fn run(way: &Way, runtime: &Handle, say: &dyn Fn(&str)) -> Result<ArticleRun
             timed_out: painted.timed_out,
             painted: painted.latency,
             handler_cpu_percent: cpu(HANDLER),
-            handler_mib: service(HANDLER).map_or(0.0, |it| it.rss_anon_mib),
+            handler_mib: service(HANDLER)
+                .and_then(|it| it.rss_anon_mib)
+                .unwrap_or(0.0),
             postgres_cpu_percent: cpu(POSTGRES),
             gateway_cpu_percent: cpu(GATEWAY),
             kafka_cpu_percent: cpu("kafka"),

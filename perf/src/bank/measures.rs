@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use topology::COMPANY_IBAN;
+use topology::kafka::KafkaConfig;
 
 use crate::drain::{self, Memory, Order as DrainOrder};
 use crate::error::Error;
 use crate::floors;
-use crate::installation::Mode;
+use crate::installation::{Installation, Mode};
 use crate::numbers::{Spread, float};
 use crate::procfs::NoiseWatch;
 use crate::steady::{CAUGHT_UP_NS, PATIENCE as RECOVERY_PATIENCE};
@@ -22,7 +23,7 @@ use super::results::{Capacity, DrainSummary, Floor, Latency, Painted, Recovery, 
 use super::run::{GATEWAY, HANDLER, IDLE_RATE, Run, clock_name};
 use super::schedule::Arrivals;
 use super::search::Tried;
-use super::step::{Order, latency};
+use super::step::{Looks, Order, latency};
 use super::witness::Witness;
 
 /// How often sockets are looked after while a load recovers.
@@ -42,19 +43,17 @@ impl Run {
         self.refresh();
         let pids = self.bench.parts.pids();
         let watch = NoiseWatch::start(&pids);
-        let before = self.bench.parts.sample();
+        let mut looks = Looks::default();
+        self.bench.look(&mut looks);
+        let began = Instant::now();
         self.bench.pause(QUIET_CHECK)?;
-        let after = self.bench.parts.sample();
+        self.bench.look(&mut looks);
+        let seconds = began.elapsed().as_secs_f64();
         self.results.quiet_check = watch.end(&pids);
-        let services = super::resources::services(
-            &self.bench.parts,
-            &[before, after],
-            QUIET_CHECK.as_secs_f64(),
-            0,
-        );
+        let services = self.bench.services(&looks, seconds, 0);
         self.results.steps.push(Step {
             name: "nothing".to_owned(),
-            seconds: QUIET_CHECK.as_secs_f64(),
+            seconds,
             services,
             noise: self.results.quiet_check.clone(),
             is_valid: true,
@@ -86,6 +85,16 @@ impl Run {
                 "apply",
                 "one transfer in a copy of the books: two pipelined round trips",
                 &taken.apply,
+            ),
+            (
+                "read_model",
+                "the three records of one transfer into a copy of the gateway's tables: seven round trips",
+                &taken.read_model,
+            ),
+            (
+                "read_model_full",
+                "the same for a full batch, 510 records of 170 transfers",
+                &taken.read_model_full,
             ),
             ("sync", "8 KiB written over and forced to disk", &taken.sync),
             (
@@ -121,8 +130,7 @@ impl Run {
     fn with_stages(&mut self, name: &str, per_second: f64, time: Duration) -> Result<(), Error> {
         let witness = match &self.own {
             Some((own, installation)) => {
-                let mut kafka = installation.kafka.clone();
-                kafka.topic_prefix.clear();
+                let kafka = kafka_of_the_bank(installation);
                 let registry = &own.site.endpoints.schema_registry_url;
                 let topics = kafka.topics();
                 let headers = crate::wire::Headers::fetch(registry, &topics);
@@ -247,7 +255,7 @@ impl Run {
         drop(followers);
         if let Some(found) = &mut self.results.followers {
             found.followers = (FOLLOWED * FOLLOWERS_EACH) as u64;
-            found.loaded_mib = held.step.service(GATEWAY).map_or(0.0, |it| it.rss_anon_mib);
+            found.loaded_mib = held.step.own_mib(GATEWAY).unwrap_or(0.0);
             found.per_second = held.step.offered_per_second;
             found.visible_p99_ms = held.step.visible.p99_ms;
         }
@@ -356,6 +364,14 @@ impl Run {
         let counted = drain(Mode::Batches, Workload::Uniform, backlog / 2, true)?;
         self.results.drain = Some(summary(&plain, &hot, &alone, &counted, memory));
         Ok(())
+    }
+}
+
+/// The installation's clients, for the topics of the bank beside it.
+pub(super) fn kafka_of_the_bank(installation: &Installation) -> KafkaConfig {
+    KafkaConfig {
+        topic_prefix: String::new(),
+        ..installation.kafka.clone()
     }
 }
 

@@ -4,18 +4,24 @@
 use std::fmt::Write as _;
 
 use crate::numbers::float;
+use crate::tables::Table;
 use crate::verdict::show;
 
 use super::published::Published;
+use super::report_apart::{clients, clients_cost, soak, soak_in_words};
 use super::report_charts::{
     cpu_over_load, handler_cpu_per_command, latency_over_load, memory_over_load,
 };
 use super::report_tables::{
-    Table, article, costs, floors, loads, others, postgres, stages, targets,
+    article, costs, costs_in_short, floors, html as table, loads, others, postgres, stages, targets,
 };
 use super::results::Results;
 use super::svg::{bars, escape};
 
+/// Of both tables of clients.
+const CLIENTS_IN_WORDS: &str = "Per command of the load; in brackets the highest p99 of a second. A consumer's round \
+    trips are its waits for records. Below: CPU of each process without and with these reports, median, least and \
+    greatest of the steps.";
 const STYLE: &str = include_str!("report.css");
 
 /// The report as HTML.
@@ -35,13 +41,6 @@ pub fn html(results: &Results) -> String {
             escape(what),
             content.concat()
         );
-    };
-    let table = |table: &Table| {
-        if table.rows.is_empty() {
-            String::new()
-        } else {
-            table.html()
-        }
     };
     section("In short", &verdict(results), &[table(&others(results))]);
     section(
@@ -87,7 +86,7 @@ pub fn html(results: &Results) -> String {
     );
     section(
         "What it costs",
-        "Each process, from schedstat and smaps; PostgreSQL with all its sessions, and those of each database.",
+        &costs_in_words(results),
         &[
             cpu_over_load(results).svg(),
             handler_cpu_per_command(results, &published).svg(),
@@ -95,6 +94,16 @@ pub fn html(results: &Results) -> String {
             table(&costs(results)),
             table(&postgres(results)),
         ],
+    );
+    section(
+        "Held for long",
+        &soak_in_words(results),
+        &[table(&soak(results))],
+    );
+    section(
+        "What the Kafka clients say",
+        CLIENTS_IN_WORDS,
+        &[table(&clients(results)), table(&clients_cost(results))],
     );
     section(
         "The article's experiment",
@@ -122,6 +131,27 @@ pub fn html(results: &Results) -> String {
         escape(&results.measured_at),
         escape(&about(results)),
     )
+}
+
+fn costs_in_words(results: &Results) -> String {
+    let Some(it) = &results.containers else {
+        return "Each process, from schedstat and smaps; PostgreSQL with all its sessions, and those of each database."
+            .to_owned();
+    };
+    let mut text = String::new();
+    if !it.services.is_empty() {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "The containers of each service of {}, from the Docker Engine at {}.",
+            it.project, it.socket
+        );
+    }
+    if !it.missing.is_empty() {
+        let space = if text.is_empty() { "" } else { " " };
+        let _ = write!(text, "{space}Missing: {}.", it.missing.join("; "));
+    }
+    text
 }
 
 fn about(results: &Results) -> String {
@@ -196,9 +226,21 @@ fn verdict(results: &Results) -> String {
 #[must_use]
 pub fn text(results: &Results) -> String {
     let mut text = format!("{}\n{}\n", about(results), verdict(results));
+    if results.containers.is_some() {
+        text.push_str(&costs_in_words(results));
+        text.push('\n');
+    }
+    if results.soak.is_some() {
+        text.push_str(&soak_in_words(results));
+        text.push('\n');
+    }
     for table in [
         others(results),
         loads(results),
+        costs_in_short(results),
+        soak(results),
+        clients(results),
+        clients_cost(results),
         stages(results),
         article(results),
         floors(results),

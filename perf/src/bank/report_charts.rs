@@ -102,7 +102,7 @@ pub(super) fn memory_over_load(results: &Results, published: &Published) -> Char
         name: format!("{part}, RssAnon"),
         points: steps
             .iter()
-            .filter_map(|it| Some((it.offered_per_second, it.service(part)?.rss_anon_mib)))
+            .filter_map(|it| Some((it.offered_per_second, it.own_mib(part)?)))
             .collect(),
         colour,
         is_dashed: false,

@@ -1,58 +1,30 @@
 //! The tables of the report, for a page and for a terminal.
 
-use std::fmt::Write as _;
-
 use crate::numbers::float;
+use crate::tables::Table;
 use crate::verdict::show;
 
-use super::results::{Results, Step, TargetState};
+use super::results::{Results, Service, Step, TargetState};
 use super::svg::escape;
 
-/// A table: its head, and rows as wide as the head.
-pub(super) struct Table {
-    pub(super) head: Vec<&'static str>,
-    pub(super) rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    pub(super) fn html(&self) -> String {
-        let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
-            let row: String = cells
-                .map(|it| format!("<{tag}>{}</{tag}>", escape(it)))
-                .collect();
-            format!("<tr>{row}</tr>")
-        };
-        let head = cells("th", &mut self.head.iter().copied());
-        let rows: String = self
-            .rows
-            .iter()
-            .map(|row| cells("td", &mut row.iter().map(String::as_str)))
+/// A table of the report; nothing for one without rows.
+pub(super) fn html(table: &Table) -> String {
+    if table.rows.is_empty() {
+        return String::new();
+    }
+    let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
+        let row: String = cells
+            .map(|it| format!("<{tag}>{}</{tag}>", escape(it)))
             .collect();
-        format!(
-            "<div class=\"wide\"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
-        )
-    }
-
-    pub(super) fn text(&self) -> String {
-        let head: Vec<String> = self.head.iter().map(|it| (*it).to_owned()).collect();
-        let all: Vec<&Vec<String>> = std::iter::once(&head).chain(&self.rows).collect();
-        let width = |column: usize| {
-            let widths = all.iter().filter_map(|row| row.get(column));
-            widths.map(|it| it.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..head.len()).map(width).collect();
-        let mut text = String::new();
-        for row in all {
-            let cells = row
-                .iter()
-                .zip(&widths)
-                .map(|(cell, width)| format!("{cell:<width$}"));
-            let line = cells.collect::<Vec<_>>().join("  ");
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{}", line.trim_end());
-        }
-        text
-    }
+        format!("<tr>{row}</tr>")
+    };
+    let head = cells("th", &mut table.head.iter().copied());
+    let rows: String = table
+        .rows
+        .iter()
+        .map(|row| cells("td", &mut row.iter().map(String::as_str)))
+        .collect();
+    format!("<div class=\"wide\"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>")
 }
 
 fn state(state: TargetState) -> &'static str {
@@ -127,43 +99,65 @@ pub(super) fn loads(results: &Results) -> Table {
     }
 }
 
+/// Steps whose costs are told.
+const COSTS: [&str; 10] = [
+    "nothing",
+    "idle",
+    "25 %",
+    "50 %",
+    "75 %",
+    "100 %",
+    "followers",
+    "soak",
+    "without statistics",
+    "with statistics",
+];
+/// Steps whose costs are told where there is little room.
+const COSTS_IN_SHORT: [&str; 3] = ["nothing", "idle", "50 %"];
+
 pub(super) fn costs(results: &Results) -> Table {
-    let of = |step: &Step| {
-        let name = step.name.clone();
-        let row = move |it: &super::results::Service| {
-            vec![
-                name.clone(),
-                it.name.clone(),
-                show(it.cpu_percent),
-                show(it.cpu_us_per_command),
-                show(it.run_queue_wait_percent),
-                show(it.rss_anon_mib),
-                show(it.pss_mib),
-            ]
-        };
-        step.services.iter().map(row).collect::<Vec<_>>()
+    costs_of(results, &COSTS)
+}
+
+pub(super) fn costs_in_short(results: &Results) -> Table {
+    costs_of(results, &COSTS_IN_SHORT)
+}
+
+/// A figure, or that there is none.
+fn maybe(figure: Option<f64>) -> String {
+    figure.map_or_else(|| "-".to_owned(), show)
+}
+
+/// The first step of each name.
+fn costs_of(results: &Results, names: &[&str]) -> Table {
+    let is_of_containers = results.containers.is_some();
+    let row = |step: &str, it: &Service| {
+        let mut row = vec![
+            step.to_owned(),
+            it.name.clone(),
+            show(it.cpu_percent),
+            show(it.cpu_us_per_command),
+        ];
+        if is_of_containers {
+            row.extend([maybe(it.rss_anon_mib), maybe(it.memory_mib)]);
+        } else {
+            row.extend([it.run_queue_wait_percent, it.rss_anon_mib, it.pss_mib].map(maybe));
+        }
+        row
     };
-    let named = [
-        "nothing",
-        "idle",
-        "25 %",
-        "50 %",
-        "75 %",
-        "100 %",
-        "followers",
-    ];
-    let steps = named.iter().filter_map(|name| results.step(name));
+    let mut head = vec!["step", "process", "CPU % of a core", "us per command"];
+    if is_of_containers {
+        head[1] = "service";
+        head.extend(["of its own MiB", "all but idle file pages MiB"]);
+    } else {
+        head.extend(["waited for a core, % of CPU", "RssAnon MiB", "Pss MiB"]);
+    }
+    let steps = names.iter().filter_map(|name| results.step(name));
     Table {
-        head: vec![
-            "step",
-            "process",
-            "CPU % of a core",
-            "us per command",
-            "waited for a core, % of CPU",
-            "RssAnon MiB",
-            "Pss MiB",
-        ],
-        rows: steps.flat_map(of).collect(),
+        head,
+        rows: steps
+            .flat_map(|step| step.services.iter().map(|it| row(&step.name, it)))
+            .collect(),
     }
 }
 

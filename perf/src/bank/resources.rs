@@ -49,6 +49,19 @@ impl Parts {
         pids
     }
 
+    /// Every part with its processes.
+    #[must_use]
+    pub fn families(&self) -> Vec<(String, Vec<u32>)> {
+        let programs = self.programs.iter();
+        let mut families: Vec<(String, Vec<u32>)> = programs
+            .map(|(name, pid)| (name.clone(), vec![*pid]))
+            .collect();
+        if let Some(postmaster) = self.postgres {
+            families.push((POSTGRES.to_owned(), procfs::family(postmaster)));
+        }
+        families
+    }
+
     /// Everything now.
     #[must_use]
     pub fn sample(&self) -> Sample {
@@ -134,9 +147,10 @@ pub fn services(parts: &Parts, samples: &[Sample], seconds: f64, commands: u64) 
             name: name.clone(),
             cpu_percent: ratio(float(run_ns) / 1e7, seconds).unwrap_or(0.0),
             cpu_us_per_command: ratio(float(run_ns) / 1e3, float(commands)).unwrap_or(0.0),
-            run_queue_wait_percent: 100.0 * ratio(float(wait_ns), float(run_ns)).unwrap_or(0.0),
-            rss_anon_mib: greatest(name),
-            pss_mib: parts.pss_mib(name),
+            run_queue_wait_percent: ratio(float(wait_ns), float(run_ns)).map(|it| 100.0 * it),
+            rss_anon_mib: Some(greatest(name)),
+            pss_mib: Some(parts.pss_mib(name)),
+            memory_mib: None,
         }
     };
     last.times.keys().map(of).collect()
@@ -196,6 +210,6 @@ mod tests {
         };
         let services = services(&parts, &[before, after], 0.05, 10);
         assert!(services[0].cpu_us_per_command >= 1_000.0, "{services:?}");
-        assert!(services[0].rss_anon_mib > 0.1 && services[0].pss_mib > 0.1);
+        assert!(services[0].rss_anon_mib > Some(0.1) && services[0].pss_mib > Some(0.1));
     }
 }

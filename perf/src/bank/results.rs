@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::machine::{self, Machine};
 use crate::procfs::Noise;
 
+use super::containers::Containers;
+use super::kafka_clients::KafkaClients;
+use super::soak::Soak;
+
 /// Form of the file; a reader of another one must not guess.
 pub const VERSION: u32 = 2;
 /// What this form is about.
@@ -22,7 +26,7 @@ pub struct Results {
     pub version: u32,
     /// What was measured.
     pub subject: String,
-    /// Which run: `quick`, `full`, `smoke`, `target` or `article`.
+    /// Which run: `quick`, `full`, `smoke`, `target`, `article`, `soak` or `statistics`.
     pub kind: String,
     /// When it began, UTC.
     pub measured_at: String,
@@ -62,6 +66,15 @@ pub struct Results {
     pub followers: Option<Followers>,
     /// The article's experiment.
     pub article: Vec<ArticleRun>,
+    /// Whether figures of containers could be had, and whose; absent where processes are watched.
+    #[serde(default)]
+    pub containers: Option<Containers>,
+    /// A modest load for long.
+    #[serde(default)]
+    pub soak: Option<Soak>,
+    /// What the Kafka clients say of themselves.
+    #[serde(default)]
+    pub kafka_clients: Option<KafkaClients>,
     /// Target by target.
     pub targets: Vec<Target>,
     /// The figures that runs are compared by.
@@ -134,7 +147,7 @@ pub struct Latency {
 /// A floor before and after the run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Floor {
-    /// `hop`, `apply`, `sync` or `loopback`.
+    /// `hop`, `apply`, `read_model`, `read_model_full`, `sync` or `loopback`.
     pub name: String,
     /// What is done.
     pub what: String,
@@ -166,7 +179,7 @@ impl Floor {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Step {
     /// `nothing`, `idle`, `ladder`, `bisection`, `25 %`, `50 %`, `75 %`, `100 %`, `stages`,
-    /// `stages at 50 %`, `followers`.
+    /// `stages at 50 %`, `followers`; `soak`; `without statistics`, `with statistics`.
     pub name: String,
     /// Commands per second that were meant to be sent.
     pub offered_per_second: f64,
@@ -200,7 +213,7 @@ pub struct Step {
     pub is_kept_up: bool,
     /// Why not, for both.
     pub reasons: Vec<String>,
-    /// Every process.
+    /// Every process, or the containers of every service.
     pub services: Vec<Service>,
     /// What PostgreSQL counted.
     pub postgres: Option<PostgresCounts>,
@@ -208,21 +221,26 @@ pub struct Step {
     pub noise: Noise,
 }
 
-/// A process during a step.
+/// A process, or the containers of a service, during a step.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Service {
-    /// Of the program, or `postgres: <database>` for the sessions of a database.
+    /// Of the program, `postgres: <database>` for the sessions of a database, or of the service.
     pub name: String,
     /// In per cent of a core.
     pub cpu_percent: f64,
     /// Per command that was answered; 0 without any.
     pub cpu_us_per_command: f64,
-    /// Time its threads waited for a core, in per cent of the time they ran.
-    pub run_queue_wait_percent: f64,
+    /// Time its threads waited for a core, in per cent of the time they ran; nobody tells of
+    /// containers.
+    pub run_queue_wait_percent: Option<f64>,
     /// Memory of its own, the greatest seen.
-    pub rss_anon_mib: f64,
-    /// Its share of all memory, at the end of the step.
-    pub pss_mib: f64,
+    pub rss_anon_mib: Option<f64>,
+    /// Its share of all memory, at the end of the step; nobody tells of containers.
+    pub pss_mib: Option<f64>,
+    /// What its containers hold beside file pages that could go at once, the greatest seen;
+    /// of containers only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<f64>,
 }
 
 /// What PostgreSQL counted in a step, per command.
@@ -490,6 +508,9 @@ impl Results {
             recovery: None,
             followers: None,
             article: Vec::new(),
+            containers: None,
+            soak: None,
+            kafka_clients: None,
             targets: Vec::new(),
             figures: Vec::new(),
         }
@@ -513,6 +534,12 @@ impl Step {
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services.iter().find(|service| service.name == name)
+    }
+
+    /// Memory of its own of the process of this name.
+    #[must_use]
+    pub fn own_mib(&self, name: &str) -> Option<f64> {
+        self.service(name)?.rss_anon_mib
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Sizes {
     pub memory_backlog: usize,
     /// Of the handler that is drained alone.
     pub accounts: u32,
+    /// Whether one load is all there is.
+    pub is_one_load: bool,
     /// Whether there is a cluster of our own, with all that can be measured there.
     pub has_own_cluster: bool,
 }
@@ -65,6 +67,7 @@ impl Sizes {
             drains: 2,
             memory_backlog: 20_000,
             accounts: 2_000,
+            is_one_load: false,
             has_own_cluster: true,
         }
     }
@@ -101,6 +104,27 @@ impl Sizes {
         Sizes {
             kind: "target",
             has_own_cluster: false,
+            ..Sizes::quick()
+        }
+    }
+
+    /// A modest load for long; how long is asked for.
+    #[must_use]
+    pub fn soak() -> Sizes {
+        Sizes {
+            kind: "soak",
+            first_warm_up: Duration::from_secs(1),
+            is_one_load: true,
+            ..Sizes::quick()
+        }
+    }
+
+    /// One load, while the Kafka clients tell of themselves.
+    #[must_use]
+    pub fn statistics() -> Sizes {
+        Sizes {
+            kind: "statistics",
+            is_one_load: true,
             ..Sizes::quick()
         }
     }

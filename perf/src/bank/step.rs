@@ -16,10 +16,11 @@ use crate::numbers::{float, float_len, ratio};
 use crate::procfs::NoiseWatch;
 use crate::workload::Random;
 
+use super::containers::{self, Watched};
 use super::customers::REFUSED_CENTS;
 use super::fleet::Fleet;
 use super::resources::{self, Parts};
-use super::results::{Latency, PostgresCounts, Step};
+use super::results::{Latency, PostgresCounts, Service, Step};
 use super::schedule::{Arrivals, quarter, times_ns};
 use super::wall::{Payee, Plan, Wall};
 
@@ -60,6 +61,8 @@ pub struct Bench {
     pub fleet: Fleet,
     /// The processes that are watched.
     pub parts: Parts,
+    /// Containers that are watched instead.
+    pub containers: Option<Watched>,
     /// PostgreSQL's counters, where they can be read.
     pub administrator: Option<Administrator>,
     /// Drives the administrator's connection.
@@ -90,6 +93,13 @@ impl Default for Patience {
             settling: Duration::from_secs(60),
         }
     }
+}
+
+/// What was seen of processes or containers, from first to last.
+#[derive(Default)]
+pub struct Looks {
+    processes: Vec<resources::Sample>,
+    containers: Vec<containers::Sample>,
 }
 
 /// A step with the commands it is made of.
@@ -176,6 +186,25 @@ impl Bench {
         }
     }
 
+    /// Looks at all that is watched.
+    pub fn look(&mut self, looks: &mut Looks) {
+        match &mut self.containers {
+            None => looks.processes.push(self.parts.sample()),
+            Some(watched) => {
+                let sample = self.runtime.block_on(watched.sample());
+                looks.containers.push(sample);
+            }
+        }
+    }
+
+    /// What everything took between the first look and the last.
+    pub fn services(&mut self, looks: &Looks, seconds: f64, commands: u64) -> Vec<Service> {
+        match &mut self.containers {
+            None => resources::services(&self.parts, &looks.processes, seconds, commands),
+            Some(watched) => watched.services(&looks.containers, seconds, commands),
+        }
+    }
+
     /// Holds a load and measures it.
     ///
     /// # Errors
@@ -194,15 +223,16 @@ impl Bench {
         self.pause_until(from_ns)?;
         let counters = self.counters()?;
         let noise = NoiseWatch::start(&self.parts.pids());
+        let mut looks = Looks::default();
+        self.look(&mut looks);
         let began = Instant::now();
         let answered = wall.answered();
         let own = crate::procfs::CpuSample::of(&[std::process::id()]);
-        let mut samples = vec![self.parts.sample()];
         let mut under_way = Vec::new();
         for number in 1..=QUARTERS {
             let share = f64::from(u32::try_from(number).unwrap_or(1)) / float_len(QUARTERS);
             self.pause_until(from_ns + nanoseconds(order.measured.mul_f64(share)))?;
-            samples.push(self.parts.sample());
+            self.look(&mut looks);
             under_way.push(wall.under_way());
         }
         let seconds = began.elapsed().as_secs_f64();
@@ -220,7 +250,7 @@ impl Bench {
             commands: measured.len() as u64,
             generator_cpu_percent: 100.0 * float(own_ns) / 1e9 / seconds,
             under_way: (under_way[0], under_way[QUARTERS - 1]),
-            services: resources::services(&self.parts, &samples, seconds, answered),
+            services: self.services(&looks, seconds, answered),
             postgres,
             noise,
             ..Step::default()

@@ -6,7 +6,12 @@ use crate::verdict::show;
 use super::figures::floors_sum_ms;
 use super::results::{Results, Target, TargetState};
 use super::run::{GATEWAY, HANDLER};
+use super::soak;
 
+/// Whose memory is judged.
+const SERVICES: [&str; 4] = [HANDLER, GATEWAY, "command-generator", "heartbeat"];
+/// A soak that was shorter is not judged.
+const SOAK_LEAST_MINUTES: f64 = 29.0;
 /// CPU per command is judged at this rate and above.
 const CPU_JUDGED_FROM: f64 = 2_000.0;
 
@@ -331,12 +336,7 @@ fn costs(results: &Results, targets: &mut Targets) {
         " MiB",
         drain.map(|it| it.waiting_growth_mib),
     );
-    targets.elsewhere(
-        "P23",
-        "growth of memory over 30 minutes at half load",
-        "<= 1 MiB/h",
-        "not in this run",
-    );
+    growth(results, targets);
     let nothing = results.step("nothing").filter(|it| !it.services.is_empty());
     let idle_cpu = nothing.map(|it| {
         let cpu = |name| it.service(name).map_or(0.0, |it| it.cpu_percent);
@@ -354,5 +354,45 @@ fn costs(results: &Results, targets: &mut Targets) {
         "wake-ups of the gateway per change, 1,000 subscribers of others",
         "<= 2",
         "asserted by `cargo bank test` of the gateway",
+    );
+}
+
+/// Of the services themselves: what a broker or a database keeps in memory is theirs to say.
+fn growth(results: &Results, targets: &mut Targets) {
+    let (what, limit) = ("growth of memory over 30 minutes", 1.0);
+    let Some(soak) = &results.soak else {
+        targets.elsewhere("P23", what, "<= 1 MiB/h", "by `cargo bank perf soak`");
+        return;
+    };
+    let ours = soak
+        .processes
+        .iter()
+        .filter(|it| SERVICES.contains(&it.name.as_str()));
+    let slopes = ours.filter_map(|it| Some((it.mib_per_hour?, it.name.as_str())));
+    let Some((slope, name)) = slopes.max_by(|one, other| one.0.total_cmp(&other.0)) else {
+        targets.elsewhere(
+            "P23",
+            what,
+            "<= 1 MiB/h",
+            "no service was watched long enough",
+        );
+        return;
+    };
+    let at = format!(
+        "{} minutes at {}/s, {name}",
+        soak::minutes(soak),
+        show(soak.per_second)
+    );
+    if soak.minutes < SOAK_LEAST_MINUTES {
+        let found = format!("{} MiB/h over {at}: too short to tell", show(slope));
+        targets.elsewhere("P23", what, "<= 1 MiB/h", &found);
+        return;
+    }
+    targets.add(
+        "P23",
+        &format!("growth of memory over {at}, which grew most"),
+        &Bound::AtMost(limit),
+        " MiB/h",
+        Some(slope),
     );
 }
