@@ -22,6 +22,8 @@ pub const WITH: &str = "with statistics";
 const STEPS: usize = 3;
 const HELD: Duration = Duration::from_secs(15);
 const MICROSECONDS_PER_SECOND: f64 = 1e6;
+/// An hour in microseconds, and more bytes or records than a batch can have.
+const VALUE_MAX: i64 = 3_600_000_000;
 
 /// What is held.
 #[derive(Clone, Debug)]
@@ -287,20 +289,21 @@ fn wakeups(report: &Statistics) -> i64 {
     i64::try_from(all.sum::<u64>()).unwrap_or(i64::MAX)
 }
 
-/// Of the values in all windows, in units of so many of the client's.
+/// Of the values in all windows, in units of so many of the client's. A window with a value that
+/// cannot be, such as one of a request that was answered before it was stamped, is left out.
 fn spread<'a>(windows: impl Iterator<Item = &'a Window>, unit: f64) -> Option<Spread> {
     let (mut values, mut sum, mut p99, mut max) = (0, 0, 0, 0);
-    for window in windows.filter(|it| it.cnt > 0) {
-        values += window.cnt;
-        sum += window.sum;
+    for window in windows.filter(|it| it.cnt > 0 && it.min >= 0 && it.max <= VALUE_MAX) {
+        let of_window = window.sum.clamp(0, window.cnt.saturating_mul(VALUE_MAX));
+        values += count(window.cnt);
+        sum = count(of_window).saturating_add(sum);
         p99 = p99.max(window.p99);
         max = max.max(window.max);
     }
-    let whole = |number: i64| float(count(number)) / unit;
     Some(Spread {
-        mean: ratio(whole(sum), float(count(values)))?,
-        p99_of_a_second_max: whole(p99),
-        max: whole(max),
+        mean: ratio(float(sum) / unit, float(values))?,
+        p99_of_a_second_max: float(count(p99)) / unit,
+        max: float(count(max)) / unit,
     })
 }
 
@@ -388,6 +391,29 @@ mod tests {
         assert!((round_trip.mean - 1.75).abs() < 1e-9, "{round_trip:?}");
         assert!((round_trip.p99_of_a_second_max - 2.8).abs() < 1e-9);
         assert_eq!((client.unsent_ms, client.unacknowledged_max), (None, 7));
+    }
+
+    #[test]
+    fn given_windows_with_values_that_cannot_be_when_spread_then_they_are_left_out() {
+        let window = |sum, min, max| Window {
+            cnt: 2,
+            sum,
+            min,
+            max,
+            p99: max,
+            ..Window::default()
+        };
+        let good = window(6_000, 1_000, 5_000);
+        let windows = [
+            good.clone(),
+            window(i64::MAX, 0, i64::MAX),
+            window(-4, -9, 5),
+            good,
+        ];
+        let found = spread(windows.iter(), 1e3).unwrap();
+        assert!((found.mean - 3.0).abs() < 1e-9, "{found:?}");
+        assert!((found.max - 5.0).abs() < 1e-9, "{found:?}");
+        assert_eq!(spread([Window::default()].iter(), 1e3), None);
     }
 
     #[test]
