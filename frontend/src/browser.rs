@@ -89,9 +89,44 @@ pub(crate) fn is_in_control() -> bool {
     focused.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "SELECT"))
 }
 
+/// Brings what a link names to the top of the window and gives it the focus.
+pub(crate) fn show(selector: &str) {
+    scroll_to(selector);
+    let found = document().query_selector(selector).ok().flatten();
+    if let Some(element) = found.and_then(|found| found.dyn_into::<HtmlElement>().ok()) {
+        let options = web_sys::FocusOptions::new();
+        options.set_prevent_scroll(true);
+        // What takes no focus is in view all the same.
+        let _ = element.focus_with_options(&options);
+    }
+}
+
+/// As [`show`], once all that comes with it stands, and after a new route has given the focus to its heading.
+pub(crate) fn show_soon(selector: String) {
+    request_animation_frame(move || request_animation_frame(move || show(&selector)));
+}
+
+/// Closes the unfolded part the focus is in and goes back to what unfolds it. False when there is none.
+pub(crate) fn fold() -> bool {
+    const UNFOLDED: &str = "details.disclosure[open]";
+    let inside = document().active_element();
+    let Some(unfolded) = inside.and_then(|inside| inside.closest(UNFOLDED).ok().flatten()) else {
+        return false;
+    };
+    let _ = unfolded.remove_attribute("open");
+    let summary = unfolded.query_selector("summary").ok().flatten();
+    let summary = summary.and_then(|found| found.dyn_into::<HtmlElement>().ok());
+    summary.is_some_and(|summary| summary.focus().is_ok())
+}
+
 /// As [`focus`], after what was just changed is in the document.
 pub(crate) fn focus_next_frame(selector: &'static str) {
     request_animation_frame(move || _ = focus(selector));
+}
+
+/// Whether there is such an element.
+pub(crate) fn is_there(selector: &str) -> bool {
+    matches!(document().query_selector(selector), Ok(Some(_)))
 }
 
 /// Brings the element into view.

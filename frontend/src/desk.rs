@@ -1,7 +1,11 @@
 //! What the employee looks at, as it stands in the address: which accounts are followed, and which page of the list is
 //! shown. Reload, back and a pasted link give the same screen.
 
-use crate::{api::operations::ACCOUNT_ORDERS, iban};
+use crate::{
+    address::{self, escaped},
+    api::operations::ACCOUNT_ORDERS,
+    iban,
+};
 
 /// Accounts followed side by side.
 pub const FOLLOWED_MAX: usize = 4;
@@ -68,23 +72,23 @@ impl Desk {
                 .collect();
             address.push_str(&accounts.join(","));
         }
-        let mut mark = '?';
-        let mut put = |name: &str, value: &str| {
-            address.push(mark);
-            address.push_str(&format!("{name}={}", escaped(value)));
-            mark = '&';
+        let order = match self.order {
+            0 => "",
+            order => ACCOUNT_ORDERS[order].1,
         };
-        if !self.find.is_empty() {
-            put("find", &self.find);
-        }
-        if self.order != 0 {
-            put("sort", ACCOUNT_ORDERS[self.order].1);
-        }
-        if let Some(after) = &self.after {
-            put("before", &self.before.to_string());
-            put("after", after);
-        }
-        address
+        let before = match self.after {
+            None => String::new(),
+            Some(_) => self.before.to_string(),
+        };
+        address::with_query(
+            &address,
+            &[
+                ("find", &self.find),
+                ("sort", order),
+                ("before", &before),
+                ("after", self.after.as_deref().unwrap_or_default()),
+            ],
+        )
     }
 
     /// Follows this account and no other.
@@ -169,19 +173,6 @@ impl Desk {
             ..self.clone()
         }
     }
-}
-
-/// Everything but letters, digits and what is safe anywhere in an address.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

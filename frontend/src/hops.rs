@@ -7,7 +7,7 @@
 )]
 
 use crate::{
-    api::status::{Field, Hop, TopicRecord, Trail},
+    api::records::{Field, Hop, TopicRecord, Trail},
     figures::{self, micros_of},
     money::Cents,
     scale::Range,

@@ -7,6 +7,7 @@
 //! keeps payments until there is an answer. All that is plain Rust and tested natively. What needs a browser follows:
 //! `session`, `connection`, `payments` and `following` hold the state of the page, `components` and `pages` show it.
 
+pub mod address;
 pub mod api;
 pub mod backoff;
 pub mod chart;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    api::status::{Field, TopicRecord},
+    api::records::{Field, TopicRecord},
     money::Cents,
 };
 

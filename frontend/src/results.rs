@@ -6,11 +6,13 @@ use crate::{
     chart::{Bars, Chart},
 };
 
+mod choice;
 mod compare;
 mod documents;
 mod draw;
 mod published;
 
+pub use choice::Choice;
 pub use compare::{Against, FigureRow, PublishedRow, against_published, against_run};
 pub use documents::{
     BankDocument, Document, Figure, Floor, HandlerDocument, Machine, Step, Target,

@@ -2,6 +2,7 @@
 
 pub mod operations;
 pub mod protocol;
+pub mod records;
 pub mod response;
 #[cfg(test)]
 mod schema_check;

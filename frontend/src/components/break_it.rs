@@ -7,8 +7,8 @@ use crate::{
     api::{
         http,
         operations::{self, PaymentAnswer},
+        records::{self, TrailAnswer},
         response::ApiError,
-        status::{self, TrailAnswer},
         types::{CommandId, Payment, PaymentResult},
     },
     money::Cents,
@@ -21,7 +21,7 @@ use crate::{
 const AMOUNT: Cents = Cents(1_000);
 
 /// Ends the handler as nothing kind would.
-pub(crate) const KILL_HANDLER: &str = "kill -KILL $(cargo bank status --json | jq '.services[] | select(.name == \"command-handler\") | .pid')";
+pub(crate) const KILL_HANDLER: &str = "kill -KILL $(pidof command-handler)";
 
 /// What a person can type to break something, and what they will see.
 const COMMANDS: [(&str, &str, &str); 4] = [
@@ -32,12 +32,12 @@ const COMMANDS: [(&str, &str, &str); 4] = [
     ),
     (
         "Pause a handler",
-        "kill -STOP $(cargo bank status --json | jq '.services[] | select(.name == \"command-handler\") | .pid')",
+        "kill -STOP $(pidof command-handler)",
         "Commands wait in their topic: its lag grows. The same with -CONT lets it go on.",
     ),
     (
         "Pause the broker",
-        "kill -STOP $(cargo bank status --json | jq '.services[] | select(.name == \"kafka\") | .pid')",
+        "kill -STOP $(cargo bank status | awk '/^kafka / { print $2 }')",
         "Nothing is answered and nothing is lost. The same with -CONT lets it go on.",
     ),
     (
@@ -139,7 +139,7 @@ async fn send_twice() -> Twice {
         PaymentResult::CommandPending => "still being processed",
         PaymentResult::CommandRejected { .. } => "rejected",
     };
-    match http::send::<TrailAnswer>(&status::trail(id)).await {
+    match http::send::<TrailAnswer>(&records::trail(id)).await {
         Ok(TrailAnswer { trail: Some(trail) }) => {
             let booked = match trail.changes.len() {
                 0 => "not booked yet".to_owned(),

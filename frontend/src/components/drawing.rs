@@ -40,8 +40,6 @@ pub(crate) fn Drawing(
             .map(|status| drawing::edges(&status))
             .unwrap_or_default()
     });
-    let is_back =
-        move |id: &str| part.with(|part| part.as_ref().is_some_and(|part| !part.contains(&id)));
     let ids = Memo::new(move |_| {
         nodes.with(|nodes| {
             let ids = nodes.iter().map(|node| node.id.clone());
@@ -68,7 +66,7 @@ pub(crate) fn Drawing(
                 <Heads/>
                 <g class="edges" aria-hidden="true">
                     <For each=move || edges.get() key=edge_key let(edge)>
-                        <EdgeLine is_back=is_back(edge.id) edge=edge/>
+                        <EdgeLine part=part edge=edge/>
                     </For>
                 </g>
                 // Each link stays in the page when its figures change, and with it the focus.
@@ -78,7 +76,7 @@ pub(crate) fn Drawing(
             </svg>
             <ol class="drawing-narrow">
                 <For each=move || way_ids.get() key=String::clone let(id)>
-                    <FlowStep id=id way=way/>
+                    <FlowStep id=id way=way part=part/>
                 </For>
             </ol>
             <details>
@@ -89,6 +87,11 @@ pub(crate) fn Drawing(
             </details>
         </figure>
     }
+}
+
+/// Whether something steps back because another part is looked at.
+fn is_back(part: Signal<Option<Vec<&'static str>>>, id: &str) -> bool {
+    part.with(|part| part.as_ref().is_some_and(|part| !part.contains(&id)))
 }
 
 fn edge_key(edge: &Edge) -> String {
@@ -111,18 +114,22 @@ fn Heads() -> impl IntoView {
 }
 
 #[component]
-fn EdgeLine(edge: Edge, is_back: bool) -> impl IntoView {
+fn EdgeLine(edge: Edge, part: Signal<Option<Vec<&'static str>>>) -> impl IntoView {
     let points: Vec<String> = edge
         .points
         .iter()
         .map(|(x, y)| format!("{x},{y}"))
         .collect();
-    let class = format!(
-        "edge weight-{}{}{}",
+    let looks = format!(
+        "edge weight-{}{}",
         edge.weight,
-        if edge.is_idle { " idle" } else { "" },
-        if is_back { " back" } else { "" }
+        if edge.is_idle { " idle" } else { "" }
     );
+    // A line whose figure stays the same stays in the page when another part is looked at.
+    let class = move || {
+        let back = if is_back(part, edge.id) { " back" } else { "" };
+        format!("{looks}{back}")
+    };
     // Where two producers meet, the head is at the end of the way, not at the meeting point.
     let has_head = !matches!(edge.id, "generated" | "given");
     let figure = edge.figure.clone().map(|figure| {
@@ -156,19 +163,10 @@ fn NodeBox(
     let known = id.clone();
     let node =
         Memo::new(move |_| nodes.with(|nodes| nodes.iter().find(|node| node.id == known).cloned()));
-    let is_back = {
-        let id = id.clone();
-        move || {
-            part.with(|part| {
-                part.as_ref()
-                    .is_some_and(|part| !part.contains(&id.as_str()))
-            })
-        }
-    };
     let class = move || {
         node.with(|node| {
             node.as_ref().map(|node| {
-                let back = if is_back() { " back" } else { "" };
+                let back = if is_back(part, &node.id) { " back" } else { "" };
                 // What is cut by the edge of the window is not shown, and takes no focus.
                 let is_outside = !drawing::is_within(node, window.get());
                 let outside = if is_outside { " outside" } else { "" };
@@ -323,7 +321,11 @@ fn flow(nodes: &[Node], edges: &[Edge]) -> Vec<Step> {
 }
 
 #[component]
-fn FlowStep(id: String, way: Memo<Vec<Step>>) -> impl IntoView {
+fn FlowStep(
+    id: String,
+    way: Memo<Vec<Step>>,
+    part: Signal<Option<Vec<&'static str>>>,
+) -> impl IntoView {
     let known = id.clone();
     let step =
         Memo::new(move |_| way.with(|way| way.iter().find(|step| step.id == known).cloned()));
@@ -333,7 +335,9 @@ fn FlowStep(id: String, way: Memo<Vec<Step>>) -> impl IntoView {
         step.with(|step| {
             step.as_ref().map(|step| {
                 let topic = if step.is_topic { " topic" } else { "" };
-                format!("flow-step {}{topic}", step.look)
+                let is_part = part.with(Option::is_some) && !is_back(part, &step.id);
+                let part = if is_part { " part" } else { "" };
+                format!("flow-step {}{topic}{part}", step.look)
             })
         })
     };

@@ -84,7 +84,10 @@ pub(crate) fn Frame(children: Children) -> impl IntoView {
         is_open.set(false);
     });
     let close = window_event_listener(leptos::ev::keydown, move |event| {
-        if event.key() == "Escape" && is_open.get_untracked() {
+        if event.key() != "Escape" || browser::fold() {
+            return;
+        }
+        if is_open.get_untracked() {
             is_open.set(false);
             browser::focus("#menu");
         }

@@ -42,3 +42,15 @@ pub(crate) fn Iban(iban: String, #[prop(optional)] id: Option<&'static str>) -> 
         </span>
     }
 }
+
+/// A side of a transfer as the ledger names it: cash, an account of ours, or a name.
+#[component]
+pub(crate) fn Party(account: String) -> impl IntoView {
+    if account == "cash" {
+        view! { <span>"cash"</span> }.into_any()
+    } else if iban::is_valid(&account) {
+        view! { <span class="iban" translate="no">{iban::grouped(&account)}</span> }.into_any()
+    } else {
+        view! { <span translate="no">{account}</span> }.into_any()
+    }
+}

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::{
-    api::status::{Field, TopicRecord},
+    api::records::{Field, TopicRecord},
     formats, records,
 };
 

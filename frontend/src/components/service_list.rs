@@ -30,7 +30,7 @@ pub(crate) fn ServiceList() -> impl IntoView {
         });
         // The row stays in the page; the drawing leads to it.
         view! {
-            <tr id=id tabindex="-1" class=move || service.with(|service| service.as_ref().map(class))>
+            <tr role="row" id=id tabindex="-1" class=move || service.with(|service| service.as_ref().map(class))>
                 {move || service.get().map(|service| view! { <Cells service=service/> })}
             </tr>
         }
@@ -38,18 +38,18 @@ pub(crate) fn ServiceList() -> impl IntoView {
     view! {
         <section class="services" aria-labelledby="services-heading">
             <h2 id="services-heading">"Services"</h2>
-            <table class="plain">
+            <table class="plain" role="table">
                 <caption class="unseen">"Programs of the bank, and those below them"</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">"Program"</th>
-                        <th scope="col">"State"</th>
-                        <th scope="col" class="figure">"Memory"</th>
-                        <th scope="col" class="figure">"CPU"</th>
-                        <th scope="col" class="figure">"Lag"</th>
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th scope="col" role="columnheader">"Program"</th>
+                        <th scope="col" role="columnheader">"State"</th>
+                        <th scope="col" role="columnheader" class="figure">"Memory"</th>
+                        <th scope="col" role="columnheader" class="figure">"CPU"</th>
+                        <th scope="col" role="columnheader" class="figure">"Lag"</th>
                     </tr>
                 </thead>
-                <tbody><For each=move || names.get() key=String::clone let(name)>{row(name)}</For></tbody>
+                <tbody role="rowgroup"><For each=move || names.get() key=String::clone let(name)>{row(name)}</For></tbody>
             </table>
             <p class="hint">"CPU is of one core. Lag is records still to be read."</p>
         </section>
@@ -79,10 +79,10 @@ fn Cells(service: ServiceStatus) -> impl IntoView {
     let known = |figure: Option<String>| figure.unwrap_or_else(|| "–".to_owned());
     let is_ours = service.kind == ServiceKind::Service;
     view! {
-        <th scope="row" class:ours=is_ours>{service.name}{instances}</th>
-        <td>{state}</td>
-        <td class="figure">{known(service.resident_bytes.map(figures::mebibytes))}</td>
-        <td class="figure">{known(service.cpu_percent.map(figures::percent))}</td>
-        <td class="figure">{known(service.lag.map(formats::count))}</td>
+        <th scope="row" role="rowheader" class:ours=is_ours>{service.name}{instances}</th>
+        <td role="cell" class="state">{state}</td>
+        <td role="cell" class="figure" data-label="memory">{known(service.resident_bytes.map(figures::mebibytes))}</td>
+        <td role="cell" class="figure" data-label="CPU">{known(service.cpu_percent.map(figures::percent))}</td>
+        <td role="cell" class="figure" data-label="lag">{known(service.lag.map(formats::count))}</td>
     }
 }

@@ -1,16 +1,21 @@
 //! The last records of a topic, decoded, as they are written: stop them, filter them, open one, follow its command.
 
 use leptos::{prelude::*, task::spawn_local};
-use leptos_router::hooks::use_navigate;
+use leptos_router::{
+    NavigateOptions,
+    hooks::{use_navigate, use_query_map},
+};
 
 use super::{record::RecordFields, statement::LoadingLines};
 use crate::{
+    address,
     announcer::Announcer,
     api::{
         http,
         line::{Heard, Line, Subscription},
+        records::{self as api_records, TopicRecord, TopicRecordsAnswer},
         response::ApiError,
-        status::{self, TopicRecord, TopicRecordsAnswer, TopicStatus},
+        status::TopicStatus,
     },
     browser, drawing, figures, formats, hops, iban,
     records::{Records, SHOWN_MAX},
@@ -18,6 +23,8 @@ use crate::{
     words,
 };
 
+const HEADING: &str = "#topic-heading";
+const FOCUSED_ROW: &str = "#topic-records :focus-visible";
 /// Shown of a command id and of a long key.
 const ENDS: usize = 4;
 
@@ -34,10 +41,25 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
     let watching: Watching = expect_context();
     let announcer: Announcer = expect_context();
     let line: Line = expect_context();
-    let typed = RwSignal::new(String::new());
-    let contains = RwSignal::new(None::<String>);
+    let query = use_query_map();
+    let contains = Memo::new(move |_| {
+        let text = query.with(|query| query.get("contains"));
+        text.filter(|text| !text.is_empty())
+    });
+    let typed = RwSignal::new(contains.get_untracked().unwrap_or_default());
+    // Opened by a link the route is far above; who chooses another topic here stays where they are.
+    if !browser::is_in_control() {
+        browser::show_soon(HEADING.to_owned());
+    }
     let phase = RwSignal::new(Phase::Loading);
     let records = RwSignal::new(Records::default());
+    // Stopped by the reader, or held while one goes through the rows by keyboard: the one with the focus must not leave.
+    let [is_stopped, is_held] = [(); 2].map(|()| RwSignal::new(false));
+    Effect::new(move |_| {
+        let paused = is_stopped.get() || is_held.get();
+        records.update(|records| records.pause(paused));
+    });
+    let hold = move || _ = is_held.try_set(browser::is_there(FOCUSED_ROW));
     let asked = RwSignal::new(0_u32);
     let subscription = StoredValue::new_local(None::<Subscription>);
     // Answers to an older choice of topic or filter come late now and then.
@@ -49,6 +71,7 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
         let is_current = move || choice.try_get_value() == Some(mine);
         let (topic, contains) = (topic.get(), contains.get());
         phase.set(Phase::Loading);
+        is_stopped.set(false);
         records.set(Records::default());
         let failed = move |error: &ApiError| {
             phase.try_set(Phase::Failed(words::load_failure(error)));
@@ -64,11 +87,11 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
             Heard::Refused(error) => failed(&error),
         };
         subscription.set_value(Some(line.subscribe(
-            move || status::watch_topic(&pushed_topic, pushed_contains.as_deref()),
+            move || api_records::watch_topic(&pushed_topic, pushed_contains.as_deref()),
             listener,
         )));
         spawn_local(async move {
-            let operation = status::topic_records(&topic, SHOWN_MAX, contains.as_deref());
+            let operation = api_records::topic_records(&topic, SHOWN_MAX, contains.as_deref());
             let answer = http::send::<TopicRecordsAnswer>(&operation).await;
             if !is_current() {
                 return;
@@ -90,19 +113,30 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
             found.map(about)
         })
     });
+    let navigate = use_navigate();
+    // A topic and what its records must contain, both in the address.
+    let go = Callback::new(move |(topic, contains): (String, String)| {
+        let path = format!("/live/topics/{}", address::escaped(&topic));
+        let options = NavigateOptions {
+            scroll: false,
+            ..NavigateOptions::default()
+        };
+        navigate(
+            &address::with_query(&path, &[("contains", &contains)]),
+            options,
+        );
+    });
     let find = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let text = iban::compact(&typed.get_untracked());
-        contains.set((!text.is_empty()).then_some(text));
+        go.run((topic.get_untracked(), text));
     };
-    let clear = move |_| {
-        typed.set(String::new());
-        contains.set(None);
-    };
+    let clear = move |_| go.run((topic.get_untracked(), String::new()));
+    Effect::new(move |_| typed.set(contains.get().unwrap_or_default()));
     let is_paused = Memo::new(move |_| records.with(Records::is_paused));
     let pause = move |_| {
-        let paused = !is_paused.get_untracked();
-        records.update(|records| records.pause(paused));
+        let paused = !is_stopped.get_untracked();
+        is_stopped.set(paused);
         announcer.status(if paused {
             "Updates paused."
         } else {
@@ -114,14 +148,7 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
         (true, 0) => "Resume updates".to_owned(),
         (true, waiting) => format!("Resume updates, {} new", formats::count(waiting as u64)),
     };
-    let navigate = use_navigate();
-    let choose = move |event| {
-        let topic: String = event_target_value(&event);
-        navigate(
-            &format!("/live/topics/{topic}"),
-            leptos_router::NavigateOptions::default(),
-        );
-    };
+    let choose = move |event| go.run((event_target_value(&event), String::new()));
     let option = move |name: &'static str| {
         view! { <option value=name selected=move || topic.with(|topic| topic == name)>{name}</option> }
     };
@@ -200,7 +227,11 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
                 <button type="submit" id="topic-find">"Filter"</button>
                 <button type="button" id="topic-pause" on:click=pause>{pause_label}</button>
             </form>
-            <div id="topic-records" aria-busy=move || (phase.get() == Phase::Loading).then_some("true")>{body}</div>
+            <div
+                id="topic-records"
+                on:focusin=move |_| hold()
+                on:focusout=move |_| request_animation_frame(hold)
+                aria-busy=move || (phase.get() == Phase::Loading).then_some("true")>{body}</div>
         </section>
     }
 }

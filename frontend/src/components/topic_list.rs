@@ -1,6 +1,6 @@
 //! All topics, each a way into its records.
 
-use leptos::prelude::*;
+use leptos::{either::Either, prelude::*};
 
 use crate::{api::status::TopicStatus, browser, figures, formats, watching::Watching};
 
@@ -54,10 +54,13 @@ pub(crate) fn TopicList() -> impl IntoView {
 
 #[component]
 fn Cells(topic: TopicStatus) -> impl IntoView {
-    let last = topic.last_record_at.map(|at| {
-        let moment = browser::local_time(&at);
-        view! { <time datetime=at title=moment.in_full()>{moment.clock()}</time> }
-    });
+    let last = match topic.last_record_at {
+        Some(at) => {
+            let moment = browser::local_time(&at);
+            Either::Left(view! { <time datetime=at title=moment.in_full()>{moment.clock()}</time> })
+        }
+        None => Either::Right("–"),
+    };
     view! {
         <td role="cell" class="figure" data-label="partitions">{formats::count(topic.partitions.into())}</td>
         <td role="cell" class="figure" data-label="records">{figures::rate(topic.records_per_second)}</td>

@@ -71,6 +71,7 @@ fn AllAccounts(desk: Memo<Desk>) -> impl IntoView {
         </div>
         <div class="desk" class:has-chosen=move || !is_none.get()>
             <AccountList desk=desk/>
+            <LoadSlider/>
             <div class="chosen-accounts">
                 <Show when=move || is_none.get()>
                     <p class="empty">"Choose an account to follow it. Tick boxes to follow up to four at once."</p>
@@ -81,7 +82,6 @@ fn AllAccounts(desk: Memo<Desk>) -> impl IntoView {
                 <For each=move || followed.get() key=String::clone children=entry/>
             </div>
         </div>
-        <LoadSlider/>
     }
 }
 

@@ -8,13 +8,13 @@ use leptos_router::hooks::use_params_map;
 use crate::{
     api::{
         http,
-        status::{self, TopicRecord, Trail, TrailAnswer},
+        records::{self, TopicRecord, Trail, TrailAnswer},
         types::{CommandId, Payment, Role},
     },
     browser,
     components::{
-        auditor_lamp::LampShape, break_it::KILL_HANDLER, drawing::Drawing, frame::name_page,
-        record::RecordFields, sign_in::DemoUsers,
+        amount::Change, auditor_lamp::LampShape, break_it::KILL_HANDLER, drawing::Drawing,
+        frame::name_page, iban::Party, record::RecordFields, sign_in::DemoUsers,
     },
     drawing, figures,
     hops::{self, Answer},
@@ -45,7 +45,7 @@ impl Own {
         spawn_local(async move {
             for _ in 0..LOOKS_MAX {
                 browser::sleep(LOOK_EVERY).await;
-                let found = http::send::<TrailAnswer>(&status::trail(id)).await;
+                let found = http::send::<TrailAnswer>(&records::trail(id)).await;
                 if self.id.try_get_untracked() != Some(Some(id)) {
                     return;
                 }
@@ -235,9 +235,9 @@ fn OwnEntries(own: Own) -> impl IntoView {
         }
         let row = |entry: hops::Entry| {
             view! {
-                <tr>
-                    <th scope="row" translate="no">{crate::iban::grouped(&entry.account)}</th>
-                    <td class="figure">{entry.change.as_change()}</td>
+                <tr role="row">
+                    <th scope="row" role="rowheader"><Party account=entry.account/></th>
+                    <td role="cell" class="figure"><Change cents=entry.change/></td>
                 </tr>
             }
         };
@@ -248,11 +248,18 @@ fn OwnEntries(own: Own) -> impl IntoView {
                 .fold(0, i64::saturating_add),
         );
         view! {
-            <table class="plain entries">
-                <caption>"The two entries of your deposit"</caption>
-                <tbody>{entries.into_iter().map(row).collect_view()}</tbody>
-                <tfoot><tr id="entries-sum"><th scope="row">"Sum"</th><td class="figure">{sum.as_balance()}</td></tr></tfoot>
-            </table>
+            <div class="entries">
+                <table class="plain" role="table">
+                    <caption>"The two entries of your deposit"</caption>
+                    <tbody role="rowgroup">{entries.into_iter().map(row).collect_view()}</tbody>
+                    <tfoot role="rowgroup">
+                        <tr role="row" id="entries-sum">
+                            <th scope="row" role="rowheader">"Sum"</th>
+                            <td role="cell" class="figure">{move || sum.as_balance()}</td>
+                        </tr>
+                    </tfoot>
+                </table>
+            </div>
         }
         .into_any()
     };

@@ -49,9 +49,7 @@ fn Scene(topic: Memo<Option<String>>) -> impl IntoView {
         let hash = hash.get();
         let name = hash.trim_start_matches('#').to_owned();
         if has_state.get() && !name.is_empty() {
-            request_animation_frame(move || {
-                request_animation_frame(move || _ = browser::focus(&format!("#{name}")));
-            });
+            browser::show_soon(format!("#{name}"));
         }
     });
     let standing = move || match (watching.status(), watching.sight.get()) {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use leptos::{prelude::*, task::spawn_local};
-use leptos_router::hooks::use_params_map;
+use leptos_router::{
+    NavigateOptions,
+    hooks::{use_navigate, use_params_map, use_query_map},
+};
 
 use comparison::Comparison;
 use tables::{Machine, Targets};
@@ -39,16 +42,15 @@ enum Phase {
 #[derive(Clone, Copy)]
 struct Chosen {
     runs: RwSignal<Vec<Arc<Run>>>,
-    run: RwSignal<Option<String>>,
-    against: RwSignal<Against>,
-    percentile: RwSignal<Percentile>,
+    /// In the address.
+    choice: Memo<results::Choice>,
     published: StoredValue<Arc<Published>>,
 }
 
 impl Chosen {
     /// The chosen run; the newest of the whole bank until someone chooses.
     fn run(self) -> Option<Arc<Run>> {
-        let name = self.run.get();
+        let name = self.choice.with(|choice| choice.run.clone());
         self.runs.with(|runs| {
             let named =
                 name.and_then(|name| runs.iter().find(|run| run.about.name == name).cloned());
@@ -58,8 +60,25 @@ impl Chosen {
         })
     }
 
+    /// A run is not compared with itself: then it is what was published.
+    fn against(self) -> Against {
+        let against = self.choice.with(|choice| choice.against.clone());
+        let is_itself = self
+            .run()
+            .is_some_and(|run| run.about.name == against.name());
+        if is_itself {
+            Against::Published
+        } else {
+            against
+        }
+    }
+
+    fn percentile(self) -> Percentile {
+        self.choice.with(|choice| choice.percentile)
+    }
+
     fn other(self) -> Option<Arc<Run>> {
-        let Against::Run(name) = self.against.get() else {
+        let Against::Run(name) = self.against() else {
             return None;
         };
         self.runs
@@ -69,7 +88,7 @@ impl Chosen {
 
 #[component]
 pub(crate) fn Results() -> impl IntoView {
-    let params = use_params_map();
+    let (params, query) = (use_params_map(), use_query_map());
     let kind =
         Memo::new(move |_| params.with(|params| Kind::from_id(params.get("chart").as_deref())));
     name_page(move || match kind.get() {
@@ -78,9 +97,9 @@ pub(crate) fn Results() -> impl IntoView {
     });
     let chosen = Chosen {
         runs: RwSignal::new(Vec::new()),
-        run: RwSignal::new(None),
-        against: RwSignal::new(Against::Published),
-        percentile: RwSignal::new(Percentile::default()),
+        choice: Memo::new(move |_| {
+            query.with(|query| results::Choice::read(|name| query.get(name)))
+        }),
         published: StoredValue::new(Arc::new(results::published())),
     };
     let phase = RwSignal::new(Phase::Loading);
@@ -115,21 +134,31 @@ pub(crate) fn Results() -> impl IntoView {
         ),
     }
     };
+    let navigate = use_navigate();
+    // What is chosen is kept by the address alone, with the chart that is shown.
+    let go = Callback::new(move |choice: results::Choice| {
+        let shown = kind.get_untracked().unwrap_or(Kind::Latency);
+        let options = NavigateOptions {
+            scroll: false,
+            ..NavigateOptions::default()
+        };
+        navigate(&choice.address(shown), options);
+    });
     let chart = move || {
         match kind.get() {
         None => view! { <p class="empty">"There is no such chart. " <a href="/results">"Latency by load"</a></p> }.into_any(),
         Some(Kind::Targets) => view! { <Targets chosen=chosen/> }.into_any(),
         Some(Kind::Machine) => view! { <Machine chosen=chosen/> }.into_any(),
-        Some(kind) => view! { <ChartOf kind=kind chosen=chosen/> }.into_any(),
+        Some(kind) => view! { <ChartOf kind=kind chosen=chosen go=go/> }.into_any(),
     }
     };
     view! {
         <div class="route results">
             <h1 tabindex="-1">"Results"</h1>
-            <Choice chosen=chosen/>
+            <Choice chosen=chosen go=go/>
             {trouble}
             <div class="results-body">
-                <ChartList kind=kind/>
+                <ChartList kind=kind chosen=chosen/>
                 <div class="chart-of">{chart}</div>
             </div>
             <Comparison chosen=chosen/>
@@ -139,7 +168,7 @@ pub(crate) fn Results() -> impl IntoView {
 
 /// Which run, and beside what.
 #[component]
-fn Choice(chosen: Chosen) -> impl IntoView {
+fn Choice(chosen: Chosen, go: Callback<results::Choice>) -> impl IntoView {
     let name_of = |run: &Run| {
         let at = browser::local_time(&run.about.measured_at).in_full();
         let subject = match (run.bank(), run.handler()) {
@@ -163,10 +192,15 @@ fn Choice(chosen: Chosen) -> impl IntoView {
             .runs
             .with(|runs| runs.iter().map(option).collect_view())
     };
+    let against = Memo::new(move |_| chosen.against().name().to_owned());
     let others = move || {
         let option = |run: &Arc<Run>| {
             let name = run.about.name.clone();
-            view! { <option value=name.clone()>{name_of(run)}</option> }
+            let is_chosen = {
+                let name = name.clone();
+                move || against.with(|against| *against == name)
+            };
+            view! { <option value=name selected=is_chosen>{name_of(run)}</option> }
         };
         let comparable = |run: &&Arc<Run>| {
             run.bank().is_some() && shown.with(|shown| shown.as_ref() != Some(&run.about.name))
@@ -175,15 +209,25 @@ fn Choice(chosen: Chosen) -> impl IntoView {
             .runs
             .with(|runs| runs.iter().filter(comparable).map(option).collect_view())
     };
-    let choose = move |event| chosen.run.set(Some(event_target_value(&event)));
+    let choose = move |event| {
+        go.run(results::Choice {
+            run: Some(event_target_value(&event)),
+            ..chosen.choice.get_untracked()
+        });
+    };
     let compare = move |event| {
-        chosen
-            .against
-            .set(match event_target_value(&event).as_str() {
-                "2019" => Against::Published,
-                "nothing" => Against::Nothing,
-                name => Against::Run(name.to_owned()),
-            });
+        go.run(results::Choice {
+            against: Against::from_name(Some(&event_target_value(&event))),
+            ..chosen.choice.get_untracked()
+        });
+    };
+    let fixed = move |value: Against, name: &'static str| {
+        let value = value.name().to_owned();
+        let is_chosen = {
+            let value = value.clone();
+            move || against.with(|against| *against == value)
+        };
+        view! { <option value=value selected=is_chosen>{name}</option> }
     };
     let about = move || {
         chosen.run().map(|run| {
@@ -205,15 +249,15 @@ fn Choice(chosen: Chosen) -> impl IntoView {
             <Show when=has_runs>
                 <div class="field">
                     <label for="results-run">"Run"</label>
-                    <select id="results-run" on:change=choose>{options}</select>
+                    <select id="results-run" on:change=choose prop:value=move || shown.get()>{options}</select>
                 </div>
             </Show>
             <div class="field">
                 <label for="results-against">"Against"</label>
-                <select id="results-against" on:change=compare>
-                    <option value="2019">"2019, the article, 9 CPUs"</option>
+                <select id="results-against" on:change=compare prop:value=move || against.get()>
+                    {fixed(Against::Published, "2019, the article, 9 CPUs")}
                     {others}
-                    <option value="nothing">"nothing"</option>
+                    {fixed(Against::Nothing, "nothing")}
                 </select>
             </div>
             {about}
@@ -223,10 +267,11 @@ fn Choice(chosen: Chosen) -> impl IntoView {
 
 /// At the left on a large screen, a list to unfold on a small one.
 #[component]
-fn ChartList(kind: Memo<Option<Kind>>) -> impl IntoView {
+fn ChartList(kind: Memo<Option<Kind>>, chosen: Chosen) -> impl IntoView {
     let link = move |entry: Kind| {
         let here = move || (kind.get() == Some(entry)).then_some("page");
-        view! { <li><a href=format!("/results/{}", entry.id()) aria-current=here>{entry.title()}</a></li> }
+        let href = move || chosen.choice.with(|choice| choice.address(entry));
+        view! { <li><a href=href aria-current=here>{entry.title()}</a></li> }
     };
     let shown = move || kind.get().map_or("Charts", Kind::title);
     view! {
@@ -241,21 +286,27 @@ fn ChartList(kind: Memo<Option<Kind>>) -> impl IntoView {
 }
 
 #[component]
-fn ChartOf(kind: Kind, chosen: Chosen) -> impl IntoView {
+fn ChartOf(kind: Kind, chosen: Chosen, go: Callback<results::Choice>) -> impl IntoView {
     let drawn = Memo::new(move |_| {
         let run = chosen.run();
-        let is_against_2019 = chosen.against.get() == Against::Published;
+        let is_against_2019 = chosen.against() == Against::Published;
         let published = chosen.published.get_value();
         let published = is_against_2019.then_some(&*published);
-        results::draw(kind, run.as_deref(), published, chosen.percentile.get())
+        results::draw(kind, run.as_deref(), published, chosen.percentile())
     });
     let finding = Signal::derive(move || drawn.with(|drawn| drawn.finding.clone()));
     let has_percentiles = matches!(kind, Kind::Latency | Kind::Handler);
     let percentile = move |entry: Percentile| {
-        let is_chosen = move || chosen.percentile.get() == entry;
+        let is_chosen = move || chosen.percentile() == entry;
+        let choose = move |_| {
+            go.run(results::Choice {
+                percentile: entry,
+                ..chosen.choice.get_untracked()
+            });
+        };
         view! {
             <label class="check">
-                <input type="radio" name="percentile" prop:checked=is_chosen on:change=move |_| chosen.percentile.set(entry)/>
+                <input type="radio" name="percentile" prop:checked=is_chosen on:change=choose/>
                 {entry.name()}
             </label>
         }

@@ -12,8 +12,8 @@ use crate::{
     announcer::Announcer,
     api::{
         http,
+        records::{self, TrailAnswer},
         response::{ApiError, ErrorCode},
-        status::{self, TrailAnswer},
         types::{CommandId, Role},
     },
     browser,
@@ -71,7 +71,7 @@ enum Phase {
 }
 
 /// The answer; the route has the same name.
-type Found = status::Trail;
+type Found = records::Trail;
 
 #[component]
 fn Followed(id: CommandId) -> impl IntoView {
@@ -81,7 +81,7 @@ fn Followed(id: CommandId) -> impl IntoView {
     let look = move || {
         spawn_local(async move {
             for _ in 0..LOOKS_MAX {
-                let found = http::send::<TrailAnswer>(&status::trail(id)).await;
+                let found = http::send::<TrailAnswer>(&records::trail(id)).await;
                 let is_whole =
                     matches!(&found, Ok(TrailAnswer { trail: Some(trail) }) if is_whole(trail));
                 let is_error = found.is_err();

@@ -58,15 +58,7 @@ fn every_operation_stands_in_the_schema() {
         "../../../../graphql-endpoint/schema.graphql"
     ))
     .expect("the schema is read");
-    for query in [
-        STATUS,
-        WATCH_STATUS,
-        TOPIC_RECORDS,
-        WATCH_TOPIC,
-        TRAIL,
-        RESULTS,
-        SET_LOAD,
-    ] {
+    for query in [STATUS, WATCH_STATUS, RESULTS, SET_LOAD] {
         crate::api::schema_check::check(&schema, query);
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn Comparison(chosen: Chosen) -> impl IntoView {
     let table = move || {
         let run = chosen.run();
         let bank = run.as_deref().and_then(Run::bank);
-        match chosen.against.get() {
+        match chosen.against() {
             Against::Published => {
                 view! { <Published2019 bank=bank.cloned() published=chosen.published.get_value()/> }
                     .into_any()

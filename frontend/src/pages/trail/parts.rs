@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 
 use crate::{
-    api::status::TopicRecord,
+    api::records::TopicRecord,
     browser,
-    components::{amount::Change, record::RecordFields},
+    components::{amount::Change, iban::Party, record::RecordFields},
     figures,
     hops::{self, Answer, Asked, Entry},
     iban,
@@ -44,17 +44,6 @@ pub(super) fn Summary(
             <p id="trail-standing" class=class>{standing}</p>
             {what}
         </div>
-    }
-}
-
-#[component]
-fn Party(account: String) -> impl IntoView {
-    if account == "cash" {
-        view! { <span>"cash"</span> }.into_any()
-    } else if iban::is_valid(&account) {
-        view! { <span class="iban" translate="no">{iban::grouped(&account)}</span> }.into_any()
-    } else {
-        view! { <span translate="no">{account}</span> }.into_any()
     }
 }
 

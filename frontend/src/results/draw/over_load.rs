@@ -26,12 +26,16 @@ fn pick(latency: &Latency, percentile: Percentile) -> f64 {
     }
 }
 
-/// The loads that were held, rising, each once; what was held longest is what counts.
+/// The loads that were held, rising, each once; what was held longest is what counts. A step without any load is none:
+/// nothing was waited for in it, and a log axis has no zero.
 fn loads(bank: &BankDocument) -> Vec<&Step> {
     let mut steps: Vec<&Step> = bank
         .steps
         .iter()
-        .filter(|step| step.is_kept_up && step.is_valid && step.name != "followers")
+        .filter(|step| {
+            let is_held = step.is_kept_up && step.is_valid && step.offered_per_second > 0.0;
+            is_held && step.name != "followers"
+        })
         .collect();
     steps.sort_by(|one, other| one.offered_per_second.total_cmp(&other.offered_per_second));
     steps.reverse();

@@ -27,6 +27,7 @@ fn bank() -> Run {
         "stages":[{"step":"idle","per_second":5,"samples":96,"total_mean_ms":4.1,"stages":[
             {"name":"reaches the gateway","mean_ms":0.15,"p99_ms":0.3},{"name":"committed","mean_ms":0.75,"p99_ms":1.5}]}],
         "steps":[
+          {"name":"nothing","offered_per_second":0,"is_valid":true,"is_kept_up":true,"visible":{"samples":0,"p50_ms":0}},
           {"name":"idle","offered_per_second":5,"is_valid":true,"is_kept_up":true,"visible":{"p50_ms":4.1,"p95_ms":8.2,"p99_ms":9},
            "services":[{"name":"command-handler","cpu_us_per_command":80,"rss_anon_mib":8.1}]},
           {"name":"ladder","offered_per_second":1000,"is_valid":true,"is_kept_up":true,"visible":{"p50_ms":9.1}},
