@@ -140,6 +140,24 @@ impl Browser {
         Ok(())
     }
 
+    /// Presses keys one after the other, wherever the focus is, as a keyboard does.
+    ///
+    /// # Errors
+    /// When the browser does not answer.
+    pub async fn press(&self, keys: impl Into<TypingData>) -> Result<()> {
+        Ok(self.driver.action_chain().send_keys(keys).perform().await?)
+    }
+
+    /// Presses a key while another is held, such as Control.
+    ///
+    /// # Errors
+    /// When the browser does not answer.
+    pub async fn press_with(&self, held: Key, key: impl Into<TypingData>) -> Result<()> {
+        let held = held.value();
+        let chain = self.driver.action_chain().key_down(held).send_keys(key);
+        Ok(chain.key_up(held).perform().await?)
+    }
+
     /// Waits until the words are somewhere in the element.
     ///
     /// # Errors
@@ -279,19 +297,36 @@ impl Browser {
     ///
     /// # Errors
     /// When the browser does not answer.
-    pub async fn look(&self, (width, height): (u32, u32), theme: &str) -> Result<()> {
+    pub async fn look(&self, window: (u32, u32), theme: &str) -> Result<()> {
+        self.window(window).await?;
+        self.prefers("prefers-color-scheme", theme).await
+    }
+
+    /// Sets the window: its width and height in pixels of the page.
+    ///
+    /// # Errors
+    /// When the browser does not answer.
+    pub async fn window(&self, (width, height): (u32, u32)) -> Result<()> {
         self.tell(
             "Emulation.setDeviceMetricsOverride",
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
         )
-        .await?;
-        let features = json!([{ "name": "prefers-color-scheme", "value": theme }]);
+        .await
+        .map(drop)
+    }
+
+    /// Sets one thing the reader prefers, such as `prefers-reduced-motion`.
+    ///
+    /// # Errors
+    /// When the browser does not answer.
+    pub async fn prefers(&self, what: &str, value: &str) -> Result<()> {
+        let features = json!([{ "name": what, "value": value }]);
         self.tell(
             "Emulation.setEmulatedMedia",
             json!({ "features": features }),
         )
-        .await?;
-        Ok(())
+        .await
+        .map(drop)
     }
 
     /// Errors in the browser's log since it was asked last.

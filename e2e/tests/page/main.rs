@@ -10,7 +10,11 @@ mod employee;
 mod fast;
 mod forms;
 mod how_it_works;
+mod keyboard;
+mod large;
+mod links;
 mod live;
+mod motion;
 mod people;
 mod proxy;
 mod results;
@@ -40,8 +44,8 @@ type Case = (&'static str, Play);
 /// A case by its function, under the name of the function.
 #[macro_export]
 macro_rules! cases {
-    ($($module:ident :: $name:ident),+ $(,)?) => {
-        &[$((concat!(stringify!($module), "::", stringify!($name)), |stage| Box::pin($module::$name(stage)))),+]
+    ($($first:ident $(:: $part:ident)+),+ $(,)?) => {
+        &[$((concat!(stringify!($first) $(, "::", stringify!($part))+), |stage| Box::pin($first $(:: $part)+(stage)))),+]
     };
 }
 
@@ -89,6 +93,18 @@ const CASES: &[Case] = cases![
     how_it_works::given_a_customer_when_they_take_the_tour_then_each_step_shows_their_own_command,
     fast::given_a_warm_server_when_the_page_is_opened_then_it_is_small_and_there_within_a_second,
     fast::given_a_thousand_rows_a_second_when_shown_then_the_page_keeps_up,
+    keyboard::given_any_route_when_gone_through_by_tab_then_every_stop_is_seen_and_none_is_a_trap,
+    keyboard::journeys::given_keys_alone_when_a_customer_opens_pays_errs_mends_and_leaves_then_all_of_it_works,
+    keyboard::journeys::given_keys_alone_when_an_employee_searches_sorts_follows_and_sets_the_load_then_all_of_it_works,
+    keyboard::journeys::given_keys_alone_when_one_looks_at_the_live_bank_then_all_of_it_works,
+    keyboard::journeys::given_keys_alone_when_runs_are_compared_then_all_of_it_works,
+    keyboard::journeys::given_keys_alone_when_the_tour_is_taken_then_it_leads_to_its_end,
+    keyboard::journeys::given_keys_alone_in_a_narrow_window_when_menus_are_opened_then_escape_closes_them,
+    links::given_a_link_to_a_topic_when_opened_then_its_records_are_in_view,
+    links::given_runs_that_are_compared_when_their_link_is_opened_then_the_same_is_shown,
+    links::given_links_into_every_route_when_opened_then_they_show_what_they_name,
+    motion::given_someone_who_prefers_no_motion_when_updates_come_in_then_nothing_is_animated,
+    large::given_large_text_when_any_route_is_read_then_nothing_is_cut_off_sideways,
     axe::given_every_route_when_checked_then_axe_finds_nothing_and_pictures_are_kept,
 ];
 

@@ -94,6 +94,12 @@ pub(crate) async fn given_a_run_when_another_is_chosen_then_the_page_shows_that_
         .go(&format!("{}/results/handler", stage.page))
         .await?;
     browser.find("#chart-heading").await?;
+    browser
+        .holds(
+            "the runs are read",
+            "return !document.querySelector('main').textContent.includes('Loading our runs')",
+        )
+        .await?;
     let runs = browser
         .run(
             "return document.querySelectorAll('#results-run option').length",
