@@ -233,8 +233,11 @@ impl BatchConsumer {
         let (hand_over, batches) = tokio::sync::mpsc::channel(1);
         let done: Done = Arc::default();
         let progress = Arc::<Progress>::default();
+        let mut settings = config.consumer(&format!("{client_id}-watch"), group);
+        // Hardly ever polled: reports would wait in it for ever, some 7 MiB an hour.
+        settings.set("statistics.interval.ms", "0");
         let watched = Watched {
-            settings: config.consumer(&format!("{client_id}-watch"), group),
+            settings,
             topics: topics.clone(),
             assignment: Arc::clone(&assignment),
             progress: Arc::clone(&progress),

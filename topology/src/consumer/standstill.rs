@@ -21,7 +21,6 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::statistics::Statistics;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
@@ -269,9 +268,6 @@ impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
         debug!(%error, reason, "the watch's client");
     }
-
-    /// Told to nobody: they come all at once when it is asked after a while, and would fill the log.
-    fn stats(&self, _: Statistics) {}
 }
 
 impl ConsumerContext for Quiet {}
