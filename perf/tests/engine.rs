@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use perf::bank::containers::Watched;
+use perf::bank::containers::{Sample, Watched};
 use perf::bank::engine::Engine;
 use perf::bank::results::Service;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle;
 
 /// Answers by path: a status and a body.
 type Answers = Arc<Mutex<HashMap<String, (u16, String)>>>;
@@ -65,6 +66,11 @@ impl Fake {
 
     fn stats(&self, id: &str, stats: &Value) {
         self.answer(&format!("/containers/{id}/stats"), 200, &stats.to_string());
+    }
+
+    async fn look(watched: &mut Watched) -> Sample {
+        let asked = watched.ask(&Handle::current());
+        watched.answers(vec![asked]).await.0.remove(0)
     }
 
     async fn watch(&self) -> Watched {
@@ -137,12 +143,12 @@ async fn given_cgroups_of_either_version_when_watched_then_cpu_and_memory_come_b
         }
         let mut watched = fake.watch().await;
         assert_eq!(watched.project, "bank");
-        let first = watched.sample().await;
+        let first = Fake::look(&mut watched).await;
         for (id, cpu_ms, mib) in [("g1", 600, 35), ("g2", 700, 40), ("h1", 105, 8)] {
             fake.stats(id, &stats(cpu_ms, mib));
         }
-        let last = watched.sample().await;
-        let services = watched.services(&[first, last], 2.0, 1_000);
+        let last = Fake::look(&mut watched).await;
+        let services = watched.services(&[first, last], 2.0, 1_000.0);
         let gateway = service(&services, "graphql-endpoint");
         assert!((gateway.cpu_percent - 50.0).abs() < 1e-9, "{gateway:?}");
         assert!((gateway.cpu_us_per_command - 1_000.0).abs() < 1e-9);
@@ -180,15 +186,15 @@ async fn given_a_container_that_stops_when_watched_then_it_has_no_figures_and_th
     fake.stats("g1", &second_version(100, 30));
     fake.stats("h1", &second_version(100, 30));
     let mut watched = fake.watch().await;
-    let first = watched.sample().await;
+    let first = Fake::look(&mut watched).await;
     fake.stats("g1", &second_version(300, 30));
     // What the Engine says of one that has ended; the list may be older.
     fake.stats(
         "h1",
         &json!({ "read": "0001-01-01T00:00:00Z", "cpu_stats": { "cpu_usage": { "total_usage": 0 } }, "memory_stats": {} }),
     );
-    let last = watched.sample().await;
-    let services = watched.services(&[first.clone(), last], 2.0, 1_000);
+    let last = Fake::look(&mut watched).await;
+    let services = watched.services(&[first.clone(), last], 2.0, 1_000.0);
     let names: Vec<&str> = services.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["graphql-endpoint"]);
     assert!(
@@ -198,8 +204,8 @@ async fn given_a_container_that_stops_when_watched_then_it_has_no_figures_and_th
     );
     // And one that is gone altogether.
     fake.answers.lock().unwrap().remove("/containers/h1/stats");
-    let last = watched.sample().await;
-    assert_eq!(watched.services(&[first, last], 2.0, 1_000).len(), 1);
+    let last = Fake::look(&mut watched).await;
+    assert_eq!(watched.services(&[first, last], 2.0, 1_000.0).len(), 1);
 }
 
 #[tokio::test]
@@ -209,25 +215,25 @@ async fn given_garbage_or_an_engine_that_refuses_when_watched_then_there_are_wor
     fake.run(&[("g1", "bank", "graphql-endpoint")]);
     fake.stats("g1", &second_version(100, 30));
     let mut watched = fake.watch().await;
-    let first = watched.sample().await;
+    let first = Fake::look(&mut watched).await;
     for (status, body) in [
         (200, "not json"),
         (200, "[1, 2]"),
         (500, "{\"message\":\"no\"}"),
     ] {
         fake.answer("/containers/g1/stats", status, body);
-        let last = watched.sample().await;
+        let last = Fake::look(&mut watched).await;
         assert!(last.is_empty(), "{body}");
         assert!(
             watched
-                .services(&[first.clone(), last], 2.0, 1_000)
+                .services(&[first.clone(), last], 2.0, 1_000.0)
                 .is_empty()
         );
     }
     assert!(watched.about.missing.len() >= 2, "{:?}", watched.about);
     assert!(watched.about.services.is_empty());
     fake.answer("/containers/json", 403, "{}");
-    assert!(watched.sample().await.is_empty());
+    assert!(Fake::look(&mut watched).await.is_empty());
     let too_much = format!("[{}]", " ".repeat(5 * 1_024 * 1_024));
     fake.answer("/containers/json", 200, &too_much);
     let why = watched.engine.containers(None).await.unwrap_err();

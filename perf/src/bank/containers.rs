@@ -4,9 +4,12 @@
 //! was measured, or that the Engine has no figures of, is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use crate::numbers::{float, ratio};
 
@@ -95,6 +98,9 @@ impl Sample {
     }
 }
 
+/// An answer of the Engine to come, and when it came.
+pub type Asked = JoinHandle<(Instant, Result<Sample, String>)>;
+
 /// The containers of one project, asked for by whoever measures.
 pub struct Watched {
     /// The Engine.
@@ -143,19 +149,45 @@ impl Watched {
         })
     }
 
-    /// What they have used so far; nothing when the Engine does not say.
-    pub async fn sample(&mut self) -> Sample {
-        match self.engine.sample(&self.project).await {
-            Ok(sample) => sample,
-            Err(why) => {
-                self.about.note(why);
-                Sample::default()
-            }
-        }
+    /// Asks beside whoever measures: a busy Engine takes its time, and a load waits for nobody.
+    #[must_use]
+    pub fn ask(&self, runtime: &Handle) -> Asked {
+        let (engine, project) = (self.engine.clone(), self.project.clone());
+        runtime.spawn(async move {
+            let sample = engine.sample(&project).await;
+            (Instant::now(), sample)
+        })
     }
 
-    /// Every service between the first and the last sample.
-    pub fn services(&mut self, samples: &[Sample], seconds: f64, commands: u64) -> Vec<Service> {
+    /// What was asked, in its order, with the seconds between the first answer and the last. An
+    /// answer that did not come is without any container.
+    pub async fn answers(&mut self, asked: Vec<Asked>) -> (Vec<Sample>, f64) {
+        let (mut samples, mut times) = (Vec::new(), Vec::new());
+        for asked in asked {
+            let sample = match asked.await {
+                Ok((at, Ok(sample))) => {
+                    times.push(at);
+                    sample
+                }
+                Ok((_, Err(why))) => {
+                    self.about.note(why);
+                    Sample::default()
+                }
+                Err(error) => {
+                    self.about
+                        .note(format!("the Docker Engine was not asked: {error}"));
+                    Sample::default()
+                }
+            };
+            samples.push(sample);
+        }
+        let seconds = times.first().zip(times.last());
+        let seconds = seconds.map_or(0.0, |(first, last)| (*last - *first).as_secs_f64());
+        (samples, seconds)
+    }
+
+    /// Every service between the first and the last sample, and so many commands between them.
+    pub fn services(&mut self, samples: &[Sample], seconds: f64, commands: f64) -> Vec<Service> {
         let about = &mut self.about;
         let found = services(samples, seconds, commands, |name| {
             about.note(format!("a container of {name} came, went, or told nothing"));
@@ -175,7 +207,7 @@ impl Watched {
 pub fn services(
     samples: &[Sample],
     seconds: f64,
-    commands: u64,
+    commands: f64,
     mut missing: impl FnMut(&str),
 ) -> Vec<Service> {
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
@@ -188,7 +220,7 @@ pub fn services(
             Some(cpu_ns) => services.push(Service {
                 name: name.clone(),
                 cpu_percent: ratio(float(cpu_ns) / 1e7, seconds).unwrap_or(0.0),
-                cpu_us_per_command: ratio(float(cpu_ns) / 1e3, float(commands)).unwrap_or(0.0),
+                cpu_us_per_command: ratio(float(cpu_ns) / 1e3, commands).unwrap_or(0.0),
                 run_queue_wait_percent: None,
                 rss_anon_mib: greatest_mib(samples, name, |it| it.own_bytes),
                 pss_mib: None,
@@ -297,7 +329,7 @@ mod tests {
             ("new", "n", 1, 1),
         ]);
         let mut missing = Vec::new();
-        let services = services(&[first, middle, last], 2.0, 100, |name| {
+        let services = services(&[first, middle, last], 2.0, 100.0, |name| {
             missing.push(name.to_owned())
         });
         assert_eq!(

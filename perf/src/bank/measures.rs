@@ -50,7 +50,7 @@ impl Run {
         self.bench.look(&mut looks);
         let seconds = began.elapsed().as_secs_f64();
         self.results.quiet_check = watch.end(&pids);
-        let services = self.bench.services(&looks, seconds, 0);
+        let services = self.bench.services(looks, seconds, 0);
         self.results.steps.push(Step {
             name: "nothing".to_owned(),
             seconds,

@@ -16,7 +16,7 @@ use crate::numbers::{float, float_len, ratio};
 use crate::procfs::NoiseWatch;
 use crate::workload::Random;
 
-use super::containers::{self, Watched};
+use super::containers::{Asked, Watched};
 use super::customers::REFUSED_CENTS;
 use super::fleet::Fleet;
 use super::resources::{self, Parts};
@@ -99,7 +99,7 @@ impl Default for Patience {
 #[derive(Default)]
 pub struct Looks {
     processes: Vec<resources::Sample>,
-    containers: Vec<containers::Sample>,
+    containers: Vec<Asked>,
 }
 
 /// A step with the commands it is made of.
@@ -187,21 +187,23 @@ impl Bench {
     }
 
     /// Looks at all that is watched.
-    pub fn look(&mut self, looks: &mut Looks) {
-        match &mut self.containers {
+    pub fn look(&self, looks: &mut Looks) {
+        match &self.containers {
             None => looks.processes.push(self.parts.sample()),
-            Some(watched) => {
-                let sample = self.runtime.block_on(watched.sample());
-                looks.containers.push(sample);
-            }
+            Some(watched) => looks.containers.push(watched.ask(&self.runtime)),
         }
     }
 
     /// What everything took between the first look and the last.
-    pub fn services(&mut self, looks: &Looks, seconds: f64, commands: u64) -> Vec<Service> {
+    pub fn services(&mut self, looks: Looks, seconds: f64, commands: u64) -> Vec<Service> {
         match &mut self.containers {
             None => resources::services(&self.parts, &looks.processes, seconds, commands),
-            Some(watched) => watched.services(&looks.containers, seconds, commands),
+            Some(watched) => {
+                let (samples, between) = self.runtime.block_on(watched.answers(looks.containers));
+                // The Engine's answers are as far apart as they happen to be.
+                let commands = float(commands) * ratio(between, seconds).unwrap_or(0.0);
+                watched.services(&samples, between, commands)
+            }
         }
     }
 
@@ -250,7 +252,7 @@ impl Bench {
             commands: measured.len() as u64,
             generator_cpu_percent: 100.0 * float(own_ns) / 1e9 / seconds,
             under_way: (under_way[0], under_way[QUARTERS - 1]),
-            services: self.services(&looks, seconds, answered),
+            services: self.services(looks, seconds, answered),
             postgres,
             noise,
             ..Step::default()
