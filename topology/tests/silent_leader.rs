@@ -1,6 +1,5 @@
 //! A broker that went silent while another took over its partitions: what was asked of it is
 //! asked of the other one, and not after a minute.
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::time::{Duration, Instant};
 

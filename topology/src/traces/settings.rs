@@ -5,9 +5,6 @@ use crate::config::parse_http_url;
 /// How a program that lacks them says so.
 #[cfg(not(feature = "traces"))]
 const NOT_BUILT_IN: &str = "this program is built without traces; see the feature `traces`";
-/// Bits of a trace's number that are random whoever made it, as W3C Trace Context says, and
-/// as they are in UUIDs: the last seven bytes.
-const RANDOM_BITS: u32 = 56;
 /// Digits of a ratio behind its point.
 const DIGITS_MAX: usize = 9;
 /// A ratio of one.
@@ -69,10 +66,10 @@ impl TracesConfig {
     }
 }
 
-/// Which traces are told: those whose random bits, as a number, are not below this one.
+/// Which traces are told: those whose numbers, spread over 64 bits, are not below this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ratio {
-    reject_below: u64,
+    reject_below: u128,
 }
 
 impl Ratio {
@@ -84,20 +81,27 @@ impl Ratio {
         let billionths = billionths(text)
             .filter(|it| *it <= WHOLE)
             .ok_or("a number from 0 to 1 with at most nine digits behind its point, as in 0.05")?;
-        let rejected = u128::from(WHOLE - billionths) << RANDOM_BITS;
-        let reject_below = rejected / u128::from(WHOLE);
+        let rejected = u128::from(WHOLE - billionths) << u64::BITS;
         Ok(Ratio {
-            reject_below: u64::try_from(reject_below).unwrap_or(u64::MAX),
+            reject_below: rejected / u128::from(WHOLE),
         })
     }
 
-    /// Whether a trace is told. All services and OpenTelemetry's own samplers for consistent
-    /// probabilities decide alike.
+    /// Whether a trace is told: all services decide alike.
     #[must_use]
     pub fn takes(self, trace_id: u128) -> bool {
-        let random = trace_id & ((1 << RANDOM_BITS) - 1);
-        random >= u128::from(self.reject_below)
+        u128::from(spread(trace_id)) >= self.reject_below
     }
+}
+
+/// Splitmix64. A trace's number is mostly a UUID, whose bits are partly fixed, and in version 7
+/// partly a clock and a counter: taken as they are, one part in twenty would be one in nine.
+fn spread(trace_id: u128) -> u64 {
+    let (high, low) = uuid::Uuid::from_u128(trace_id).as_u64_pair();
+    let mixed = high ^ low;
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 fn billionths(text: &str) -> Option<u64> {
