@@ -1,6 +1,8 @@
 //! What was measured: documents of runs and what the article published in 2019, as charts and tables. A document is
 //! read for what is drawn and no more; one of another form is shown by its name alone.
 
+use std::sync::Arc;
+
 use crate::{
     api::status::MeasuredResult,
     chart::{Bars, Chart},
@@ -54,6 +56,20 @@ impl Run {
             _ => None,
         }
     }
+}
+
+/// The run that is shown until somebody chooses: the newest of the whole bank over its loads.
+/// A soak and the like are at one load, and of no use to these charts by themselves.
+#[must_use]
+pub fn first_shown(runs: &[Arc<Run>]) -> Option<Arc<Run>> {
+    const OVER_LOADS: [&str; 2] = ["quick", "full"];
+    let of_the_bank = |wanted: &dyn Fn(&BankDocument) -> bool| {
+        let found = runs.iter().find(|run| run.bank().is_some_and(wanted));
+        found.cloned()
+    };
+    of_the_bank(&|bank| OVER_LOADS.contains(&bank.kind.as_str()))
+        .or_else(|| of_the_bank(&|_| true))
+        .or_else(|| runs.first().cloned())
 }
 
 /// Which percentile is drawn.
@@ -185,4 +201,43 @@ pub struct Drawn {
     pub pictures: Vec<Picture>,
     /// What makes the comparison unfair, in both directions; empty where nothing is compared.
     pub differs: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(name: &str, subject: &str, kind: &str) -> Arc<Run> {
+        let document = serde_json::json!({ "version": 2, "format": 2, "subject": subject, "kind": kind, "steps": [] });
+        Arc::new(Run::read(MeasuredResult {
+            name: name.to_owned(),
+            measured_at: "2026-11-22T06:00:00Z".to_owned(),
+            commit: String::new(),
+            machine: String::new(),
+            noisy: false,
+            verdict: String::new(),
+            document: document.to_string(),
+        }))
+    }
+
+    #[test]
+    fn the_newest_run_over_loads_is_shown_first_and_another_only_where_there_is_none() {
+        let (statistics, soak) = (run("c", "bank", "statistics"), run("b", "bank", "soak"));
+        let (quick, full, other) = (
+            run("a", "bank", "quick"),
+            run("f", "bank", "full"),
+            run("o", "else", ""),
+        );
+        for (runs, shown) in [
+            (vec![&statistics, &soak, &quick, &full], Some("a")),
+            (vec![&other, &full, &quick], Some("f")),
+            (vec![&other, &soak], Some("b")),
+            (vec![&other], Some("o")),
+            (vec![], None),
+        ] {
+            let runs: Vec<_> = runs.into_iter().cloned().collect();
+            let found = first_shown(&runs).map(|run| run.about.name.clone());
+            assert_eq!(found.as_deref(), shown);
+        }
+    }
 }

@@ -54,9 +54,7 @@ impl Chosen {
         self.runs.with(|runs| {
             let named =
                 name.and_then(|name| runs.iter().find(|run| run.about.name == name).cloned());
-            named
-                .or_else(|| runs.iter().find(|run| run.bank().is_some()).cloned())
-                .or_else(|| runs.first().cloned())
+            named.or_else(|| results::first_shown(runs))
         })
     }
 
