@@ -22,6 +22,9 @@ pub const PRODUCER_RECORDS_MAX: u32 = 20_000;
 pub const PRODUCER_KIB_MAX: u32 = 32 * 1024;
 /// KiB fetched ahead by a consumer, so that a long backlog does not fill memory.
 pub const CONSUMER_KIB_MAX: u32 = 4 * 1024;
+/// Bytes fetched of one partition at a time: a backlog comes in on all of them at once, and each
+/// record takes some 600 bytes more than it has. A larger record comes alone.
+const PARTITION_FETCH_BYTES: &str = "262144";
 /// Longest wait for a broker's answer. Longer than a broker needs to notice that another is
 /// away, which is five seconds in our clusters, and than a pause of its Java machine.
 const ANSWER_WAIT_MS: &str = "10000";
@@ -177,9 +180,7 @@ impl KafkaConfig {
             .set("fetch.error.backoff.ms", "50")
             .set("queued.min.messages", "4000")
             .set("queued.max.messages.kbytes", CONSUMER_KIB_MAX.to_string())
-            // Of one partition at a time: a backlog comes in on all of them at once, and each
-            // record takes some 600 bytes more than it has. A larger record comes alone.
-            .set("fetch.message.max.bytes", "262144")
+            .set("fetch.message.max.bytes", PARTITION_FETCH_BYTES)
             .set("isolation.level", "read_committed")
             .set("check.crcs", "true")
             .set("max.poll.interval.ms", "300000");
