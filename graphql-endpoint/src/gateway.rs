@@ -109,7 +109,8 @@ pub struct Caller {
     pub address: IpAddr,
     /// What its commands are to carry.
     pub origin: Origin,
-    viewer: Arc<OnceCell<Option<Viewer>>>,
+    viewer: Arc<OnceCell<Option<Arc<Viewer>>>>,
+    known: Option<Arc<Viewer>>,
 }
 
 impl Caller {
@@ -121,13 +122,17 @@ impl Caller {
             address,
             origin: Origin::now(),
             viewer: Arc::default(),
+            known: None,
         }
     }
 
     /// The same caller for another operation: the session is looked up again.
     #[must_use]
     pub fn again(&self) -> Caller {
-        Caller::new(self.session.clone(), self.address)
+        Caller {
+            known: self.viewer.get().cloned().flatten(),
+            ..Caller::new(self.session.clone(), self.address)
+        }
     }
 
     /// The same caller within a trace of theirs.
@@ -147,8 +152,15 @@ impl Caller {
         };
         let viewer = self
             .viewer
-            .get_or_try_init(|| store.viewer(session))
+            .get_or_try_init(async || Ok::<_, Refusal>(store.viewer(session).await?.map(Arc::new)))
             .await?;
-        Ok(viewer.as_ref())
+        Ok(viewer.as_deref())
+    }
+
+    /// The session, and who held it when an earlier operation looked it up: only for who asks
+    /// the database himself whether it still holds.
+    #[must_use]
+    pub fn known(&self) -> Option<(&SessionToken, &Viewer)> {
+        self.session.as_ref().zip(self.known.as_deref())
     }
 }

@@ -4,10 +4,11 @@ use topology::records::ConfirmMoneyTransfer;
 use topology::{CASH, Cents, CommandId, Token};
 
 use crate::answer::{Code, Refusal};
-use crate::authorisation::may_pay;
+use crate::authorisation::{may_pay, sign_in_first};
 use crate::commands::request_hash;
 use crate::edge;
 use crate::gateway::{Caller, Gateway};
+use crate::identity::{SessionToken, Viewer};
 use crate::live::waiters::Outcome;
 use crate::steps::Step;
 use crate::store::commands::{Claim, CommandKind, CommandState};
@@ -15,10 +16,12 @@ use crate::store::commands::{Claim, CommandKind, CommandState};
 /// What a deposit is for, as its transaction shows it.
 const DEPOSIT_DESCRIPTION: &str = "deposit";
 
-struct Payer {
+struct Payer<'a> {
     user_name: String,
     iban: String,
     token: Token,
+    /// Where it was not looked up for this payment: the claim asks whether it holds.
+    session: Option<&'a SessionToken>,
 }
 
 impl Gateway {
@@ -96,8 +99,22 @@ impl Gateway {
         })
     }
 
-    async fn payer(&self, caller: &Caller) -> Result<Payer, Refusal> {
-        let viewer = may_pay(caller.viewer(&self.store).await?)?;
+    async fn payer<'a>(&self, caller: &'a Caller) -> Result<Payer<'a>, Refusal> {
+        if let Some((session, viewer)) = caller.known()
+            && viewer.iban.is_some()
+        {
+            // One question of the database instead of two: who holds a session never changes,
+            // nor their account; whether it still is one is asked with the claim.
+            return self.payer_of(may_pay(Some(viewer))?, Some(session));
+        }
+        self.payer_of(may_pay(caller.viewer(&self.store).await?)?, None)
+    }
+
+    fn payer_of<'a>(
+        &self,
+        viewer: &Viewer,
+        session: Option<&'a SessionToken>,
+    ) -> Result<Payer<'a>, Refusal> {
         let account = viewer.iban.as_ref().zip(viewer.token_ciphertext.as_ref());
         let Some((iban, ciphertext)) = account else {
             return Err(Refusal::new(
@@ -109,13 +126,14 @@ impl Gateway {
             user_name: viewer.user_name.clone(),
             token: self.vault.open(iban, ciphertext)?,
             iban: iban.clone(),
+            session,
         })
     }
 
     async fn pay(
         &self,
         caller: &Caller,
-        payer: &Payer,
+        payer: &Payer<'_>,
         kind: CommandKind,
         transfer: ConfirmMoneyTransfer,
     ) -> Result<CommandState, Refusal> {
@@ -131,9 +149,10 @@ impl Gateway {
         ]);
         let claim = self
             .store
-            .claim_command(transfer.id, &payer.user_name, kind, &request)
+            .claim_command(transfer.id, &payer.user_name, kind, &request, payer.session)
             .await?;
         match claim {
+            Claim::SessionEnded => return Err(sign_in_first()),
             Claim::Taken => {
                 return Err(Refusal::new(
                     Code::Conflict,

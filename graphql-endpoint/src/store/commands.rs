@@ -1,14 +1,13 @@
 //! Commands given through the API: which id means what, and what became of it.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use topology::CommandId;
 
 use super::{Store, statement};
 use crate::error::Error;
+use crate::identity::SessionToken;
 
 /// What a command asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +61,16 @@ pub(super) struct NewCommand {
     user_name: String,
     request_hash: Vec<u8>,
     kind: CommandKind,
+    session_hash: Option<Vec<u8>>,
 }
 
+/// What became of a command to be noted.
 #[derive(QueryableByName)]
-struct InsertedRow {
-    #[diesel(sql_type = SqlUuid)]
-    command_id: uuid::Uuid,
+pub(super) struct Noted {
+    #[diesel(sql_type = Bool)]
+    session_holds: bool,
+    #[diesel(sql_type = Bool)]
+    is_new: bool,
 }
 
 #[derive(QueryableByName)]
@@ -89,6 +92,8 @@ pub enum Claim {
     Same(CommandState),
     /// The id means something else, or is somebody else's.
     Taken,
+    /// The session that was to hold does not; nothing was claimed.
+    SessionEnded,
 }
 
 #[derive(QueryableByName)]
@@ -114,7 +119,8 @@ impl CommandRow {
 }
 
 impl Store {
-    /// Claims an id for a command, or says what it already means.
+    /// Claims an id for a command, or says what it already means. Where `session` is given,
+    /// the same statement asks whether it still is a session of this user.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -124,14 +130,20 @@ impl Store {
         user_name: &str,
         kind: CommandKind,
         request_hash: &[u8],
+        session: Option<&SessionToken>,
     ) -> Result<Claim, Error> {
         let command = NewCommand {
             command_id,
             user_name: user_name.to_owned(),
             request_hash: request_hash.to_vec(),
             kind,
+            session_hash: session.map(SessionToken::digest),
         };
-        if self.claims.ask(command).await? {
+        let noted = self.claims.ask(command).await?;
+        if !noted.session_holds {
+            return Ok(Claim::SessionEnded);
+        }
+        if noted.is_new {
             return Ok(Claim::New);
         }
         Ok(match self.command_row(command_id).await? {
@@ -142,40 +154,52 @@ impl Store {
         })
     }
 
-    /// Notes commands; tells of each whether its id was free. Of two with the same id the
-    /// first has it.
-    pub(super) async fn insert_commands(
+    /// Notes commands whose session holds; tells of each what became of it. Of two with the
+    /// same id the first has it.
+    pub(super) async fn note_commands(
         &self,
-        mut commands: Vec<NewCommand>,
-    ) -> Result<Vec<bool>, Error> {
-        let asked: Vec<CommandId> = commands.iter().map(|it| it.command_id).collect();
-        let mut seen = HashSet::new();
-        commands.retain(|it| seen.insert(it.command_id.0));
-        // In the same order everywhere, so that two statements cannot wait for each other.
-        commands.sort_by_key(|it| it.command_id.0);
-        let (mut ids, mut users, mut hashes, mut kinds) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        commands: Vec<NewCommand>,
+    ) -> Result<Vec<Noted>, Error> {
+        let (mut ids, mut users, mut hashes, mut kinds, mut sessions) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for command in commands {
             ids.push(command.command_id.0);
             users.push(command.user_name);
             hashes.push(command.request_hash);
             kinds.push(command.kind.as_str());
+            sessions.push(command.session_hash);
         }
-        let inserted: Vec<InsertedRow> = self
-            .rows(
-                statement(
-                    "INSERT INTO command (command_id, user_name, request_hash, kind, status)
-                     SELECT *, 'PENDING' FROM unnest(?, ?, ?, ?)
-                     ON CONFLICT DO NOTHING RETURNING command_id",
-                )
-                .bind::<Array<SqlUuid>, _>(ids)
-                .bind::<Array<Text>, _>(users)
-                .bind::<Array<Binary>, _>(hashes)
-                .bind::<Array<Text>, _>(kinds),
+        // Written in the order of their ids everywhere, so that two statements cannot wait
+        // for each other.
+        self.rows(
+            statement(
+                "WITH asked AS (
+                     SELECT command.*, session_hash IS NULL OR EXISTS (
+                         SELECT FROM session
+                         WHERE token_hash = session_hash AND expires_at > now()
+                           AND session.user_name = command.user_name) AS session_holds
+                     FROM unnest(?, ?, ?, ?, ?) WITH ORDINALITY AS command
+                         (command_id, user_name, request_hash, kind, session_hash, place)
+                 ), first AS (
+                     SELECT DISTINCT ON (command_id) * FROM asked
+                     WHERE session_holds ORDER BY command_id, place
+                 ), claimed AS (
+                     INSERT INTO command (command_id, user_name, request_hash, kind, status)
+                     SELECT command_id, user_name, request_hash, kind, 'PENDING' FROM first
+                     ON CONFLICT DO NOTHING RETURNING command_id
+                 )
+                 SELECT asked.session_holds, claimed.command_id IS NOT NULL AS is_new
+                 FROM asked LEFT JOIN first USING (place)
+                     LEFT JOIN claimed ON claimed.command_id = first.command_id
+                 ORDER BY asked.place",
             )
-            .await?;
-        let mut free: HashSet<_> = inserted.into_iter().map(|row| row.command_id).collect();
-        Ok(asked.into_iter().map(|id| free.remove(&id.0)).collect())
+            .bind::<Array<SqlUuid>, _>(ids)
+            .bind::<Array<Text>, _>(users)
+            .bind::<Array<Binary>, _>(hashes)
+            .bind::<Array<Text>, _>(kinds)
+            .bind::<Array<Nullable<Binary>>, _>(sessions),
+        )
+        .await
     }
 
     /// Who gave a command, and when; `None` when nobody did here.

@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use crate::raw::{Heard, RawSocket, frame, unmasked};
 use crate::support::{Program, Settings, World, change, eventually};
-use crate::{Table, assert_discreet, employee};
+use crate::transfers::word;
+use crate::{Table, assert_discreet, employee, sign_up};
 
 /// Cases in this table.
-const CASES: usize = 78;
+const CASES: usize = 81;
 const OURS: &str = "graphql-transport-ws";
 const SOCKETS_PER_USER: usize = 6;
 const SOCKETS_PER_ADDRESS: usize = 40;
@@ -525,6 +526,46 @@ mod special {
         }
     }
 
+    pub(super) async fn a_session_revoked_between_two_payments(world: &World) -> usize {
+        let (program, _) = sign_up(world, "socket-payer").await;
+        let mut socket = open(world).await;
+        socket.hello(program.bearer.as_deref()).await;
+        let pay = |id: Uuid| {
+            format!(
+                "mutation {{ deposit(input: {{ commandId: \"{id}\", amount: 1 }}) \
+                 {{ __typename }} }}"
+            )
+        };
+        let (paid, refused) = (Uuid::new_v4(), Uuid::new_v4());
+        subscribe(&mut socket, "1", &pay(paid)).await;
+        let answer = socket.hear("next").await;
+        assert_eq!(word(&answer["payload"]), "PaymentConfirmed");
+        socket.hear("complete").await;
+
+        program.ask(world, "mutation { logOut }", Value::Null).await;
+        for (operation, command) in [("2", refused), ("3", paid)] {
+            subscribe(&mut socket, operation, &pay(command)).await;
+            let answer = socket.hear("next").await;
+            assert_eq!(word(&answer["payload"]), "UNAUTHENTICATED", "{answer}");
+            socket.hear("complete").await;
+        }
+
+        let log_in = "mutation { logIn(input: { userName: \"socket-payer\", \
+                      password: \"a long enough secret\", bearer: true }) { sessionToken } }";
+        let signed_in = Program::default().ask(world, log_in, Value::Null).await;
+        let bearer = signed_in["data"]["logIn"]["sessionToken"].as_str();
+        let again = Program {
+            bearer: bearer.map(str::to_owned),
+        };
+        for (command, is_claimed) in [(paid, true), (refused, false)] {
+            let query = format!("{{ command(id: \"{command}\") {{ status }} }}");
+            let answer = again.ask(world, &query, Value::Null).await;
+            let known = &answer["data"]["command"];
+            assert_eq!(known.is_object(), is_claimed, "{answer}");
+        }
+        3
+    }
+
     pub(super) async fn a_session_of_somebody_else(world: &World) -> usize {
         let query = format!(
             "mutation {{ openAccount(input: {{ commandId: \"{}\", userName: \"socket-eve\", \
@@ -706,6 +747,12 @@ async fn each_thing_that_a_socket_may_do_wrong_has_its_code() {
         .run(
             "a_session_revoked_while_subscribed",
             special::a_session_revoked_while_subscribed(&world),
+        )
+        .await;
+    table
+        .run(
+            "a_session_revoked_between_two_payments",
+            special::a_session_revoked_between_two_payments(&world),
         )
         .await;
     table
