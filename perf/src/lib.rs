@@ -20,6 +20,7 @@
 pub mod article;
 pub mod bank;
 pub mod board;
+pub mod books;
 pub mod clock;
 pub mod commands;
 pub mod database;

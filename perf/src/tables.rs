@@ -293,7 +293,12 @@ fn floors(results: &Results) -> Table {
     let (before, after) = (&results.floors_before, &results.floors_after);
     for (name, before, after) in [
         ("hop of a record", &before.hop, &after.hop),
-        ("apply of one transfer", &before.apply, &after.apply),
+        ("apply, one transfer", &before.apply, &after.apply),
+        (
+            "apply, 256 transfers",
+            &before.apply_full,
+            &after.apply_full,
+        ),
         (
             "read model, one transfer",
             &before.read_model,

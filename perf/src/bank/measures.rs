@@ -87,6 +87,11 @@ impl Run {
                 &taken.apply,
             ),
             (
+                "apply_full",
+                "the same for a full batch, 256 transfers",
+                &taken.apply_full,
+            ),
+            (
                 "read_model",
                 "the three records of one transfer into a copy of the gateway's tables: seven round trips",
                 &taken.read_model,

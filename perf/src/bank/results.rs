@@ -147,7 +147,7 @@ pub struct Latency {
 /// A floor before and after the run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Floor {
-    /// `hop`, `apply`, `read_model`, `read_model_full`, `sync` or `loopback`.
+    /// `hop`, `apply`, `apply_full`, `read_model`, `read_model_full`, `sync` or `loopback`.
     pub name: String,
     /// What is done.
     pub what: String,

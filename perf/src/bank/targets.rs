@@ -215,6 +215,16 @@ fn latencies(results: &Results, targets: &mut Targets) {
         " x",
         idle.and_then(|it| ratio(it.visible.p99_ms, sum_p99?)),
     );
+    let read_model = results
+        .floor("read_model")
+        .map(super::results::Floor::p50_ms);
+    targets.add(
+        "P14",
+        "idle, balance visible / (hop + apply + hop + read model), p50",
+        &AtMost(1.3),
+        " x",
+        visible.and_then(|it| ratio(it, sum? + read_model?)),
+    );
     targets.add(
         "P15",
         "idle, balance visible / hop, p50",
