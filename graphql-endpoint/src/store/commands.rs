@@ -1,8 +1,10 @@
 //! Commands given through the API: which id means what, and what became of it.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use topology::CommandId;
 
 use super::{Store, statement};
@@ -64,13 +66,10 @@ pub(super) struct NewCommand {
     session_hash: Option<Vec<u8>>,
 }
 
-/// What became of a command to be noted.
 #[derive(QueryableByName)]
-pub(super) struct Noted {
-    #[diesel(sql_type = Bool)]
-    session_holds: bool,
-    #[diesel(sql_type = Bool)]
-    is_new: bool,
+struct InsertedRow {
+    #[diesel(sql_type = SqlUuid)]
+    command_id: uuid::Uuid,
 }
 
 #[derive(QueryableByName)]
@@ -139,12 +138,13 @@ impl Store {
             kind,
             session_hash: session.map(SessionToken::digest),
         };
-        let noted = self.claims.ask(command).await?;
-        if !noted.session_holds {
-            return Ok(Claim::SessionEnded);
-        }
-        if noted.is_new {
+        if self.claims.ask(command).await? {
             return Ok(Claim::New);
+        }
+        if let Some(session) = session
+            && self.viewer(session).await?.is_none()
+        {
+            return Ok(Claim::SessionEnded);
         }
         Ok(match self.command_row(command_id).await? {
             Some(row) if row.user_name == user_name && row.request_hash == request_hash => {
@@ -154,12 +154,17 @@ impl Store {
         })
     }
 
-    /// Notes commands whose session holds; tells of each what became of it. Of two with the
-    /// same id the first has it.
-    pub(super) async fn note_commands(
+    /// Notes commands whose session holds; tells of each whether it was noted, which an id
+    /// that is not free is not either. Of two with the same id the first has it.
+    pub(super) async fn insert_commands(
         &self,
-        commands: Vec<NewCommand>,
-    ) -> Result<Vec<Noted>, Error> {
+        mut commands: Vec<NewCommand>,
+    ) -> Result<Vec<bool>, Error> {
+        let asked: Vec<CommandId> = commands.iter().map(|it| it.command_id).collect();
+        let mut seen = HashSet::new();
+        commands.retain(|it| seen.insert(it.command_id.0));
+        // In the same order everywhere, so that two statements cannot wait for each other.
+        commands.sort_by_key(|it| it.command_id.0);
         let (mut ids, mut users, mut hashes, mut kinds, mut sessions) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for command in commands {
@@ -169,37 +174,27 @@ impl Store {
             kinds.push(command.kind.as_str());
             sessions.push(command.session_hash);
         }
-        // Written in the order of their ids everywhere, so that two statements cannot wait
-        // for each other.
-        self.rows(
-            statement(
-                "WITH asked AS (
-                     SELECT command.*, session_hash IS NULL OR EXISTS (
-                         SELECT FROM session
-                         WHERE token_hash = session_hash AND expires_at > now()
-                           AND session.user_name = command.user_name) AS session_holds
-                     FROM unnest(?, ?, ?, ?, ?) WITH ORDINALITY AS command
-                         (command_id, user_name, request_hash, kind, session_hash, place)
-                 ), first AS (
-                     SELECT DISTINCT ON (command_id) * FROM asked
-                     WHERE session_holds ORDER BY command_id, place
-                 ), claimed AS (
-                     INSERT INTO command (command_id, user_name, request_hash, kind, status)
-                     SELECT command_id, user_name, request_hash, kind, 'PENDING' FROM first
-                     ON CONFLICT DO NOTHING RETURNING command_id
-                 )
-                 SELECT asked.session_holds, claimed.command_id IS NOT NULL AS is_new
-                 FROM asked LEFT JOIN first USING (place)
-                     LEFT JOIN claimed ON claimed.command_id = first.command_id
-                 ORDER BY asked.place",
+        let inserted: Vec<InsertedRow> = self
+            .rows(
+                statement(
+                    "INSERT INTO command (command_id, user_name, request_hash, kind, status)
+                     SELECT command_id, user_name, request_hash, kind, 'PENDING'
+                     FROM unnest(?, ?, ?, ?, ?)
+                         AS given (command_id, user_name, request_hash, kind, session_hash)
+                     WHERE session_hash IS NULL OR EXISTS (
+                         SELECT FROM session WHERE token_hash = session_hash
+                             AND session.user_name = given.user_name AND expires_at > now())
+                     ON CONFLICT DO NOTHING RETURNING command_id",
+                )
+                .bind::<Array<SqlUuid>, _>(ids)
+                .bind::<Array<Text>, _>(users)
+                .bind::<Array<Binary>, _>(hashes)
+                .bind::<Array<Text>, _>(kinds)
+                .bind::<Array<Nullable<Binary>>, _>(sessions),
             )
-            .bind::<Array<SqlUuid>, _>(ids)
-            .bind::<Array<Text>, _>(users)
-            .bind::<Array<Binary>, _>(hashes)
-            .bind::<Array<Text>, _>(kinds)
-            .bind::<Array<Nullable<Binary>>, _>(sessions),
-        )
-        .await
+            .await?;
+        let mut free: HashSet<_> = inserted.into_iter().map(|row| row.command_id).collect();
+        Ok(asked.into_iter().map(|id| free.remove(&id.0)).collect())
     }
 
     /// Who gave a command, and when; `None` when nobody did here.

@@ -39,7 +39,7 @@ use tracing::{info, warn};
 use crate::error::Error;
 use crate::identity::Viewer;
 use crate::steps::Steps;
-use commands::{NewCommand, Noted};
+use commands::NewCommand;
 pub(crate) use statement::{Statement, statement};
 use together::Together;
 
@@ -62,7 +62,7 @@ pub struct Store {
     up: Arc<AtomicBool>,
     steps: Steps,
     viewers: Together<Vec<u8>, Option<Viewer>>,
-    claims: Together<NewCommand, Noted>,
+    claims: Together<NewCommand, bool>,
 }
 
 #[derive(QueryableByName)]
@@ -127,7 +127,7 @@ impl Store {
             }),
             self.claims.serve(move |commands| {
                 let store = other.clone();
-                async move { store.note_commands(commands).await }.boxed()
+                async move { store.insert_commands(commands).await }.boxed()
             }),
         );
     }
