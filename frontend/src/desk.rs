@@ -1,11 +1,7 @@
-//! What the employee looks at, as it stands in the address: which accounts are followed, and which page of the list is
-//! shown. Reload, back and a pasted link give the same screen.
+//! What the employee looks at, as it stands in the address: which accounts are followed, which of their transactions,
+//! and which page of the list is shown. Reload, back and a pasted link give the same screen.
 
-use crate::{
-    address::{self, escaped},
-    api::operations::ACCOUNT_ORDERS,
-    iban,
-};
+use crate::{address::escaped, api::operations::ACCOUNT_ORDERS, filter::Filter, iban};
 
 /// Accounts followed side by side.
 pub const FOLLOWED_MAX: usize = 4;
@@ -27,12 +23,14 @@ pub struct Desk {
     pub after: Option<String>,
     /// Accounts before this page.
     pub before: usize,
+    /// Of the transactions of every account that is followed.
+    pub filter: Filter,
 }
 
 impl Desk {
     /// From the address: its last part, and the values after the question mark.
     #[must_use]
-    pub fn read(accounts: Option<&str>, query: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn read(accounts: Option<&str>, query: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut followed: Vec<String> = Vec::new();
         for account in accounts.unwrap_or_default().split(',') {
             let account = iban::compact(account);
@@ -56,6 +54,7 @@ impl Desk {
             order: order.unwrap_or_default(),
             before: after.as_ref().and(before).unwrap_or_default(),
             after,
+            filter: Filter::from_address(query),
         }
     }
 
@@ -80,7 +79,7 @@ impl Desk {
             None => String::new(),
             Some(_) => self.before.to_string(),
         };
-        address::with_query(
+        self.filter.address(
             &address,
             &[
                 ("find", &self.find),
@@ -91,12 +90,12 @@ impl Desk {
         )
     }
 
-    /// Follows this account and no other.
+    /// Follows this account and no other, with all of its transactions.
     #[must_use]
     pub fn only(&self, account: &str) -> Self {
         Self {
             followed: vec![account.to_owned()],
-            ..self.clone()
+            ..self.none()
         }
     }
 
@@ -109,17 +108,30 @@ impl Desk {
         } else if followed.len() < FOLLOWED_MAX {
             followed.push(account.to_owned());
         }
+        if followed.is_empty() {
+            return self.none();
+        }
         Self {
             followed,
             ..self.clone()
         }
     }
 
-    /// Follows none.
+    /// Follows none; a filter without transactions would only wait for the next account.
     #[must_use]
     pub fn none(&self) -> Self {
         Self {
             followed: Vec::new(),
+            filter: Filter::default(),
+            ..self.clone()
+        }
+    }
+
+    /// With these transactions of every account that is followed.
+    #[must_use]
+    pub fn filtered(&self, filter: Filter) -> Self {
+        Self {
+            filter,
             ..self.clone()
         }
     }
@@ -186,7 +198,7 @@ mod tests {
     fn read(address: &str) -> Desk {
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
         let accounts = path.strip_prefix("/employee/");
-        Desk::read(accounts, |name| {
+        Desk::read(accounts, &|name| {
             let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs
                 .filter(|(known, _)| *known == name)
@@ -211,9 +223,35 @@ mod tests {
                 desk.ordered(1).at(20, Some("a+b=".to_owned())).only(ONE),
                 "/employee/NL66OPEN0000000000?sort=iban&before=20&after=a%2Bb%3D",
             ),
+            (
+                desk.finding("31").only(ONE).filtered(rent()),
+                "/employee/NL66OPEN0000000000?find=31&direction=debit&from=10.00&text=rent",
+            ),
         ] {
             assert_eq!(screen.address(), address);
             assert_eq!(read(address), screen);
+        }
+    }
+
+    fn rent() -> Filter {
+        Filter::read("DEBIT", "10", "", "rent").expect("a filter")
+    }
+
+    #[test]
+    fn given_a_filter_when_the_list_or_the_accounts_change_then_it_stays_with_the_accounts_it_was_made_for()
+     {
+        let filtered = Desk::default().only(ONE).filtered(rent());
+        for kept in [
+            filtered.toggled(OTHER),
+            filtered.toggled(OTHER).toggled(ONE),
+            filtered.finding("31"),
+            filtered.ordered(1),
+            filtered.at(20, Some("a".to_owned())),
+        ] {
+            assert_eq!(kept.filter, rent());
+        }
+        for gone in [filtered.only(OTHER), filtered.none(), filtered.toggled(ONE)] {
+            assert_eq!(gone.filter, Filter::default());
         }
     }
 

@@ -68,10 +68,10 @@ pub fn mebibytes(bytes: f64) -> String {
     format!("{}{NO_BREAK_SPACE}MiB", short(bytes / BYTES_PER_MEBIBYTE))
 }
 
-/// `1,4 %`.
+/// `1,4 %`, `3 %`.
 #[must_use]
 pub fn percent(percent: f64) -> String {
-    format!("{}{NO_BREAK_SPACE}%", short(percent))
+    format!("{}{NO_BREAK_SPACE}%", whole_or_short(percent))
 }
 
 /// A count that came as a float, since it may pass 2^31: `551.870`.
@@ -172,6 +172,7 @@ mod tests {
         assert_eq!(plain(milliseconds(1_260.0)), "1,3 s");
         assert_eq!(plain(mebibytes(11_534_336.0)), "11 MiB");
         assert_eq!(plain(percent(1.4)), "1,4 %");
+        assert_eq!(plain(percent(3.0)), "3 %");
         assert_eq!(precise(0.0241), "0,024");
         assert_eq!(precise(24_193.3), "24.193");
         assert_eq!(plain(counted(1, "batch", "batches")), "1 batch");

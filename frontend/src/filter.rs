@@ -1,12 +1,22 @@
 //! Which transactions the reader wants to see. The gateway looks through the past with it; what comes in live is
-//! judged here by the same rules.
+//! judged here by the same rules. The wish stands in the address, so that it can be kept, sent on and undone.
 
 use serde_json::{Map, Value, json};
 
 use crate::{
+    address,
     api::types::Transaction,
     money::{AmountError, Cents},
 };
+
+/// Of a text to look for; the gateway takes no more.
+pub const TEXT_CHARACTERS_MAX: usize = 140;
+
+// Names in the address.
+const DIRECTION: &str = "direction";
+const LEAST: &str = "from";
+const MOST: &str = "to";
+const TEXT: &str = "text";
 
 /// Which way money moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +28,8 @@ pub enum Direction {
 }
 
 impl Direction {
+    const ALL: [Self; 2] = [Self::Credit, Self::Debit];
+
     /// As the gateway has it.
     #[must_use]
     pub fn key(self) -> &'static str {
@@ -57,7 +69,7 @@ impl Filter {
     /// # Errors
     /// Which amount cannot be read, and what to do.
     pub fn read(direction: &str, least: &str, most: &str, text: &str) -> Result<Self, FilterError> {
-        let direction = [Direction::Credit, Direction::Debit]
+        let direction = Direction::ALL
             .into_iter()
             .find(|known| known.key() == direction);
         let least = read_bound(least).ok_or(FilterError::Least)?;
@@ -71,6 +83,48 @@ impl Filter {
             most,
             text: text.trim().to_owned(),
         })
+    }
+
+    /// From the values after the question mark; one that makes no sense is left out.
+    #[must_use]
+    pub fn from_address(query: &dyn Fn(&str) -> Option<String>) -> Self {
+        let value = |name| query(name).unwrap_or_default();
+        let bound = |name| read_bound(&value(name)).flatten();
+        let (least, most) = (bound(LEAST), bound(MOST));
+        let is_crossed = least.zip(most).is_some_and(|(least, most)| least > most);
+        let direction = value(DIRECTION).to_uppercase();
+        let text = value(TEXT).trim().to_owned();
+        let is_text = text.chars().count() <= TEXT_CHARACTERS_MAX && !text.contains('\0');
+        Self {
+            direction: Direction::ALL
+                .into_iter()
+                .find(|known| known.key() == direction),
+            least: least.filter(|_| !is_crossed),
+            most: most.filter(|_| !is_crossed),
+            text: if is_text { text } else { String::new() },
+        }
+    }
+
+    /// The names and values that [`Filter::from_address`] reads; amounts as `12.30`, whoever reads the address.
+    #[must_use]
+    pub fn in_address(&self) -> [(&'static str, String); 4] {
+        let direction = self.direction.map(|it| it.key().to_lowercase());
+        let [least, most] = [self.least, self.most].map(|bound| bound.map(Cents::in_address));
+        [
+            (DIRECTION, direction.unwrap_or_default()),
+            (LEAST, least.unwrap_or_default()),
+            (MOST, most.unwrap_or_default()),
+            (TEXT, self.text.clone()),
+        ]
+    }
+
+    /// The address of a route under this filter, with other values before it.
+    #[must_use]
+    pub fn address(&self, path: &str, before: &[(&str, &str)]) -> String {
+        let own = self.in_address();
+        let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+        let values: Vec<_> = before.iter().copied().chain(own).collect();
+        address::with_query(path, &values)
     }
 
     /// Whether everything gets through.
@@ -222,6 +276,57 @@ mod tests {
         ] {
             assert_eq!(Filter::read("", least, most, ""), Err(error));
         }
+    }
+
+    fn from_address(query: &str) -> Filter {
+        Filter::from_address(&|name| {
+            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            let mut found = pairs.filter(|(known, _)| *known == name);
+            let decoded = |value: &str| value.replace("%20", " ").replace("%26", "&");
+            found.next().map(|(_, value)| decoded(value))
+        })
+    }
+
+    #[test]
+    fn given_a_filter_when_its_address_is_opened_then_it_is_the_same() {
+        for (fields, address) in [
+            (["", "", "", ""], "/client"),
+            (["CREDIT", "", "", ""], "/client?direction=credit"),
+            (
+                ["DEBIT", "1.234,5", "99.999.999,99", " rent & more "],
+                "/client?direction=debit&from=1234.50&to=99999999.99&text=rent%20%26%20more",
+            ),
+            (["", "0,07", "", ""], "/client?from=0.07"),
+            (["", "0", "3", ""], "/client?to=3.00"),
+        ] {
+            let [direction, least, most, text] = fields;
+            let filter = Filter::read(direction, least, most, text).expect("a filter");
+            assert_eq!(filter.address("/client", &[]), address);
+            let query = address.split_once('?').map_or("", |(_, query)| query);
+            assert_eq!(from_address(query), filter);
+        }
+        let kept = Filter::default().address("/employee", &[("sort", "iban"), ("find", "")]);
+        assert_eq!(kept, "/employee?sort=iban");
+    }
+
+    #[test]
+    fn given_an_address_by_hand_when_opened_then_what_makes_no_sense_is_left_out() {
+        let long = format!("text={}", "x".repeat(TEXT_CHARACTERS_MAX + 1));
+        for nothing in [
+            "",
+            "direction=sideways&from=ten&to=-5&text=%20",
+            "from=10&to=5",
+            "from=99999999999999999999",
+            "from=1e3&to=NaN",
+            "text=a\0b",
+            &long,
+            "colour=red",
+        ] {
+            assert_eq!(from_address(nothing), Filter::default(), "{nothing}");
+        }
+        let some = from_address("direction=Credit&from=12,5&to=x&text=rent&text=more");
+        let expected = Filter::read("CREDIT", "12,50", "", "rent").expect("a filter");
+        assert_eq!(some, expected);
     }
 
     #[test]

@@ -111,6 +111,8 @@ impl Following {
     /// Begins again after a failure.
     pub(crate) fn begin(self) {
         self.stop();
+        // What was under way was given up.
+        self.loading_older.set(false);
         self.spawn(self.run());
     }
 

@@ -203,6 +203,25 @@ impl Formats {
         }
     }
 
+    /// A text with figures written the English way, such as `>= 4,000.5 us`: the same with these marks.
+    #[must_use]
+    pub fn rewritten(&self, english: &str) -> String {
+        let letters: Vec<char> = english.chars().collect();
+        let is_digit = |place: usize| letters.get(place).is_some_and(char::is_ascii_digit);
+        let mut text = String::new();
+        for (place, letter) in letters.iter().enumerate() {
+            let is_within = place > 0 && is_digit(place - 1) && is_digit(place + 1);
+            match letter {
+                '.' if is_within => text.push_str(&self.decimal),
+                ',' if is_within => text.push_str(&self.group),
+                letter => text.push(*letter),
+            }
+        }
+        text.replace("<= ", "≤\u{a0}")
+            .replace(">= ", "≥\u{a0}")
+            .replace(" us", "\u{a0}µs")
+    }
+
     /// A day in digits: `21-11-2026`.
     #[must_use]
     pub fn short_date(&self, day: Day) -> String {
@@ -286,6 +305,12 @@ pub fn count(count: u64) -> String {
 #[must_use]
 pub fn decimal(value: f64, decimals: usize) -> String {
     with_current(|formats| formats.decimal(value, decimals))
+}
+
+/// A text with figures written the English way, the way the reader has chosen.
+#[must_use]
+pub fn rewritten(english: &str) -> String {
+    with_current(|formats| formats.rewritten(english))
 }
 
 /// A day in digits, the way the reader has chosen.

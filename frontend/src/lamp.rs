@@ -8,14 +8,16 @@ use crate::{
 
 /// A verdict older than this says nothing of now.
 pub const VERDICT_HOLDS_SECONDS: i64 = 30;
+/// The first state of the bank is waited for so long before its absence says something.
+const FIRST_STATE_SECONDS: i64 = 5;
 /// The state of an invariant that was not asked about.
 const NOT_ASKED: &str = "NOT_ASKED";
 
-/// What the lamp shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the lamp shows; at first nothing, since nobody was heard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lamp {
-    /// Its shape.
-    pub verdict: AuditorVerdict,
+    /// Its shape; None while the first state of the bank is still on its way.
+    pub verdict: Option<AuditorVerdict>,
     /// How old the verdict is; None when there is none.
     pub age_seconds: Option<i64>,
     /// What is wrong, or why nobody can say.
@@ -26,19 +28,29 @@ pub struct Lamp {
 }
 
 impl Lamp {
-    /// From the last state that came, so many seconds ago; or from why none comes.
+    /// While the first state has been on its way for so long.
     #[must_use]
-    pub fn of(status: Option<&Status>, silent_seconds: i64, no_status: &str) -> Self {
-        let Some(status) = status else {
-            return Self {
-                verdict: AuditorVerdict::CannotCheck,
-                age_seconds: None,
-                cause: Some(no_status.to_owned()),
-                holding: 0,
-                invariants: 0,
-                not_asked: 0,
-            };
-        };
+    pub fn waiting(seconds: i64) -> Self {
+        if seconds <= FIRST_STATE_SECONDS {
+            Self::default()
+        } else {
+            Self::unknown("the bank is not heard")
+        }
+    }
+
+    /// When no state comes, and why.
+    #[must_use]
+    pub fn unknown(cause: &str) -> Self {
+        Self {
+            verdict: Some(AuditorVerdict::CannotCheck),
+            cause: Some(cause.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// From the last state that came, so many seconds ago.
+    #[must_use]
+    pub fn of(status: &Status, silent_seconds: i64) -> Self {
         let AuditorStatus {
             verdict,
             cause,
@@ -67,7 +79,7 @@ impl Lamp {
             ),
         };
         Self {
-            verdict,
+            verdict: Some(verdict),
             age_seconds: age,
             cause,
             holding,
@@ -86,9 +98,10 @@ impl Lamp {
     #[must_use]
     pub fn state(&self) -> &'static str {
         match self.verdict {
-            AuditorVerdict::Holds => "holds",
-            AuditorVerdict::Violated => "violated",
-            AuditorVerdict::CannotCheck => "cannot-check",
+            None => "not-known",
+            Some(AuditorVerdict::Holds) => "holds",
+            Some(AuditorVerdict::Violated) => "violated",
+            Some(AuditorVerdict::CannotCheck) => "cannot-check",
         }
     }
 
@@ -121,13 +134,14 @@ impl Lamp {
             .age_seconds
             .map(|age| format!(", checked {}", figures::ago(age)));
         match (self.verdict, &self.cause) {
-            (AuditorVerdict::Holds, _) => format!(
+            (Some(AuditorVerdict::Holds), _) => format!(
                 "Holds{}{}{}",
                 share.unwrap_or_default(),
                 not_asked.unwrap_or_default(),
                 age.unwrap_or_default()
             ),
             (_, Some(cause)) => format!("{}: {}", self.word(), cause.trim_end_matches('.')),
+            (None, None) => format!("{} yet", self.word()),
             (_, None) => self.word().to_owned(),
         }
     }
@@ -136,7 +150,7 @@ impl Lamp {
     #[must_use]
     pub fn announcement(&self) -> String {
         match (self.verdict, &self.cause) {
-            (AuditorVerdict::Holds, _) => "Auditor: holds again.".to_owned(),
+            (Some(AuditorVerdict::Holds), _) => "Auditor: holds again.".to_owned(),
             (_, Some(cause)) => format!(
                 "Auditor: {}: {}.",
                 self.word().to_lowercase(),
@@ -149,11 +163,12 @@ impl Lamp {
 
 /// The word for a verdict.
 #[must_use]
-pub fn word(verdict: AuditorVerdict) -> &'static str {
+pub fn word(verdict: Option<AuditorVerdict>) -> &'static str {
     match verdict {
-        AuditorVerdict::Holds => "Holds",
-        AuditorVerdict::Violated => "Violated",
-        AuditorVerdict::CannotCheck => "Cannot check",
+        None => "Not known",
+        Some(AuditorVerdict::Holds) => "Holds",
+        Some(AuditorVerdict::Violated) => "Violated",
+        Some(AuditorVerdict::CannotCheck) => "Cannot check",
     }
 }
 
@@ -170,8 +185,8 @@ mod tests {
 
     #[test]
     fn a_fresh_verdict_is_shown_with_its_age() {
-        let lamp = Lamp::of(Some(&sample()), 0, "");
-        assert_eq!(lamp.verdict, AuditorVerdict::Holds);
+        let lamp = Lamp::of(&sample(), 0);
+        assert_eq!(lamp.verdict, Some(AuditorVerdict::Holds));
         assert_eq!(
             lamp.in_words().replace('\u{a0}', " "),
             "Holds, 2 of 2, checked 4 s ago"
@@ -183,7 +198,7 @@ mod tests {
         let mut status = sample();
         status.auditor.holding = 1;
         status.auditor.findings[1].state = NOT_ASKED.to_owned();
-        let lamp = Lamp::of(Some(&status), 0, "");
+        let lamp = Lamp::of(&status, 0);
         assert_eq!(
             lamp.in_words().replace('\u{a0}', " "),
             "Holds, 1 of 2, 1 not asked, checked 4 s ago"
@@ -191,13 +206,24 @@ mod tests {
     }
 
     #[test]
+    fn before_the_first_state_nothing_is_known_and_after_a_while_that_is_said() {
+        for soon in [Lamp::default(), Lamp::waiting(0), Lamp::waiting(5)] {
+            assert_eq!((soon.state(), soon.word()), ("not-known", "Not known"));
+            assert_eq!(soon.in_words(), "Not known yet");
+        }
+        let late = Lamp::waiting(6);
+        assert_eq!(late.state(), "cannot-check");
+        assert_eq!(late.in_words(), "Cannot check: the bank is not heard");
+    }
+
+    #[test]
     fn a_verdict_older_than_thirty_seconds_is_none_whoever_went_silent() {
         let mut old = sample();
         old.auditor.checked_at = Some("2026-11-21T11:59:25Z".to_owned());
-        let silent_auditor = Lamp::of(Some(&old), 0, "");
-        let silent_gateway = Lamp::of(Some(&sample()), 38, "");
+        let silent_auditor = Lamp::of(&old, 0);
+        let silent_gateway = Lamp::of(&sample(), 38);
         for lamp in [silent_auditor, silent_gateway] {
-            assert_eq!(lamp.verdict, AuditorVerdict::CannotCheck);
+            assert_eq!(lamp.verdict, Some(AuditorVerdict::CannotCheck));
             assert_eq!(
                 lamp.in_words().replace('\u{a0}', " "),
                 "Cannot check: no verdict for 42 s"
@@ -212,11 +238,11 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_never_shown_as_holding() {
-        let none = Lamp::of(None, 0, "the bank cannot be reached");
+        let none = Lamp::unknown("the bank cannot be reached");
         let mut never = sample();
         never.auditor.checked_at = None;
-        for lamp in [none, Lamp::of(Some(&never), 0, "")] {
-            assert_eq!(lamp.verdict, AuditorVerdict::CannotCheck);
+        for lamp in [none, Lamp::of(&never, 0)] {
+            assert_eq!(lamp.verdict, Some(AuditorVerdict::CannotCheck));
             assert!(lamp.cause.is_some());
         }
     }
@@ -226,7 +252,7 @@ mod tests {
         let mut violated = sample();
         violated.auditor.verdict = AuditorVerdict::Violated;
         violated.auditor.cause = Some("A2, the ledger sums to € 0,01.".to_owned());
-        let lamp = Lamp::of(Some(&violated), 60, "");
+        let lamp = Lamp::of(&violated, 60);
         assert_eq!(lamp.in_words(), "Violated: A2, the ledger sums to € 0,01");
         assert_eq!(
             lamp.announcement(),

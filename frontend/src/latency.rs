@@ -73,7 +73,7 @@ pub fn finding(status: &Status) -> String {
     match newest {
         None => "Nothing was measured in the last minutes.".to_owned(),
         Some((window, p50, p99)) => format!(
-            "From a request to the push of its change: p50 {}, p99 {} in the newest {} s with payments ({}).",
+            "From a request to the push of its change: p50 {}, p99 {} in the newest {}\u{a0}s with payments ({}).",
             figures::milliseconds(p50),
             figures::milliseconds(p99),
             window.seconds,

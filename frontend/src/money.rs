@@ -10,6 +10,7 @@ use crate::{
     readable::{Readable, Reader},
 };
 
+const CENTS_PER_EURO: u64 = 100;
 const GROUP_DIGITS: usize = 3;
 const CENT_DIGITS_MAX: usize = 2;
 
@@ -66,6 +67,24 @@ impl Cents {
     #[must_use]
     pub fn as_change(self) -> String {
         formats::change(self.0)
+    }
+
+    /// As a person might type it, the way the reader has chosen: `1.234,56`.
+    #[must_use]
+    pub fn as_typed(self) -> String {
+        self.as_balance()
+            .replace(['€', formats::NO_BREAK_SPACE], "")
+    }
+
+    /// As it stands in an address, whatever the reader has chosen: `1234.56`.
+    #[must_use]
+    pub fn in_address(self) -> String {
+        let (sign, size) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
+        format!(
+            "{sign}{}.{:02}",
+            size / CENTS_PER_EURO,
+            size % CENTS_PER_EURO
+        )
     }
 
     /// The same amount on the other side.
@@ -217,6 +236,17 @@ mod tests {
         ] {
             assert_eq!(Cents::parse_typed(typed), Err(why), "{typed}");
         }
+    }
+
+    #[test]
+    fn what_is_written_for_a_field_or_an_address_is_read_as_the_same() {
+        for cents in [1, 29, 1_230, 123_456, 99_999_999_876_543_211] {
+            let cents = Cents(cents);
+            for written in [cents.as_typed(), cents.in_address()] {
+                assert_eq!(Cents::parse_typed(&written), Ok(cents), "{written}");
+            }
+        }
+        assert_eq!(Cents(-1_205).in_address(), "-12.05");
     }
 
     #[test]

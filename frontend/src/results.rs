@@ -39,6 +39,26 @@ impl Run {
         Self { about, document }
     }
 
+    /// On what it was measured; as the gateway has it where the document is of another form.
+    #[must_use]
+    pub fn machine(&self) -> String {
+        match &self.document {
+            Document::Bank(bank) => bank.machine.in_words(),
+            Document::Handler(handler) => handler.machine.in_words(),
+            Document::Unknown => self.about.machine.clone(),
+        }
+    }
+
+    /// How many targets it was measured against.
+    #[must_use]
+    pub fn target_count(&self) -> usize {
+        match &self.document {
+            Document::Bank(bank) => bank.targets.len(),
+            Document::Handler(handler) => handler.verdict.len(),
+            Document::Unknown => 0,
+        }
+    }
+
     /// The whole bank's figures.
     #[must_use]
     pub fn bank(&self) -> Option<&BankDocument> {

@@ -41,11 +41,10 @@ pub(crate) enum Sight {
 pub(crate) struct Watching {
     pub(crate) sight: RwSignal<Sight>,
     pub(crate) lamp: RwSignal<Lamp>,
-    /// Seconds since the last state came.
-    pub(crate) silent_seconds: RwSignal<i64>,
     newest: RwSignal<Option<Arc<Status>>>,
     /// What a paused page keeps showing.
     frozen: RwSignal<Option<Arc<Status>>>,
+    /// When the last state came; before the first, when the page was opened.
     came_at: StoredValue<f64>,
     subscription: StoredValue<Option<Subscription>, LocalStorage>,
     line: Line,
@@ -57,11 +56,10 @@ impl Watching {
     pub(crate) fn provide(session: Session, announcer: Announcer) -> Self {
         let watching = Self {
             sight: RwSignal::new(Sight::Asking),
-            lamp: RwSignal::new(Lamp::of(None, 0, "not heard yet")),
-            silent_seconds: RwSignal::new(0),
+            lamp: RwSignal::new(Lamp::default()),
             newest: RwSignal::new(None),
             frozen: RwSignal::new(None),
-            came_at: StoredValue::new(0.0),
+            came_at: StoredValue::new(browser::milliseconds()),
             subscription: StoredValue::new_local(None),
             line: expect_context(),
             announcer,
@@ -149,26 +147,17 @@ impl Watching {
         reason = "the browser's clock is a float of milliseconds"
     )]
     fn look(self) {
-        let has_state = self.newest.with_untracked(Option::is_some);
-        let silent = if has_state {
-            ((browser::milliseconds() - self.came_at.get_value()) / MILLISECONDS) as i64
-        } else {
-            0
-        };
-        if self.silent_seconds.get_untracked() != silent {
-            self.silent_seconds.set(silent);
-        }
+        let silent = ((browser::milliseconds() - self.came_at.get_value()) / MILLISECONDS) as i64;
         if silent > LIVE_FOR_SECONDS && self.sight.get_untracked() == Sight::Live {
             self.sight.set(Sight::Silent);
         }
-        let why_none = match self.sight.get_untracked() {
-            Sight::Refused { words, .. } => words,
-            Sight::Asking => "not heard yet".to_owned(),
-            Sight::Live | Sight::Silent => "the bank is not heard".to_owned(),
-        };
-        let lamp = self
-            .newest
-            .with_untracked(|status| Lamp::of(status.as_deref(), silent, &why_none));
+        let lamp =
+            self.newest
+                .with_untracked(|status| match (status, self.sight.get_untracked()) {
+                    (Some(status), _) => Lamp::of(status, silent),
+                    (None, Sight::Refused { words, .. }) => Lamp::unknown(&words),
+                    (None, _) => Lamp::waiting(silent),
+                });
         let before = self.lamp.get_untracked();
         if before == lamp {
             return;
@@ -176,7 +165,7 @@ impl Watching {
         let is_first = before.age_seconds.is_none();
         if before.verdict != lamp.verdict {
             match lamp.verdict {
-                AuditorVerdict::Violated => self.announcer.alert(lamp.announcement()),
+                Some(AuditorVerdict::Violated) => self.announcer.alert(lamp.announcement()),
                 // The first verdict of a page is no change.
                 _ if !is_first => self.announcer.status(lamp.announcement()),
                 _ => {}

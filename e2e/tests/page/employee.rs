@@ -7,11 +7,30 @@ use serde_json::json;
 use crate::Stage;
 use crate::people::Customer;
 
-/// Signs in as the demo employee.
-async fn enter(stage: &Stage, path: &str) -> Result<()> {
+/// Signs in as the demo employee by a press on that button.
+pub(crate) async fn enter_by(
+    stage: &Stage,
+    path: &str,
+    press: impl AsyncFn(&str) -> Result<()>,
+) -> Result<()> {
     stage.browser.go(&format!("{}{path}", stage.page)).await?;
-    stage.browser.click("#demo-employee").await?;
+    press("#demo-employee").await?;
     stage.browser.find("#account-list").await.map(drop)
+}
+
+async fn enter(stage: &Stage, path: &str) -> Result<()> {
+    enter_by(stage, path, async |button| {
+        stage.browser.click(button).await
+    })
+    .await
+}
+
+/// Two accounts, with € 10,00 and € 5,00 on them.
+pub(crate) async fn two_accounts(stage: &Stage) -> Result<(Customer, Customer)> {
+    Ok((
+        Customer::with(&stage.page, 1_000).await?,
+        Customer::with(&stage.page, 500).await?,
+    ))
 }
 
 async fn listed(stage: &Stage) -> Result<Vec<String>> {
@@ -79,10 +98,7 @@ pub(crate) async fn given_several_accounts_when_followed_then_each_is_live_and_t
     stage: &Stage,
 ) -> Result<()> {
     let browser = &stage.browser;
-    let (one, other) = (
-        Customer::with(&stage.page, 1_000).await?,
-        Customer::with(&stage.page, 500).await?,
-    );
+    let (one, other) = two_accounts(stage).await?;
     enter(stage, &format!("/employee/{}", one.iban)).await?;
     browser.statement_is(&[1_000]).await?;
     browser

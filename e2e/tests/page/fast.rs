@@ -28,13 +28,7 @@ pub(crate) async fn given_a_warm_server_when_the_page_is_opened_then_it_is_small
 ) -> Result<()> {
     let http = reqwest::Client::new();
     let mut bytes = 0;
-    for file in [
-        "app_bg.wasm",
-        "app.js",
-        "style.css",
-        "live.css",
-        "charts.css",
-    ] {
+    for file in ["app_bg.wasm", "app.js", "style.css"] {
         let answer = http
             .get(format!("{}/{file}", stage.page))
             .header("accept-encoding", "br")

@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, bail, ensure};
 use e2e::browser::Browser;
 use serde_json::{Value, json};
-use thirtyfour::Key;
+use thirtyfour::{Key, TypingData};
 
-use crate::Stage;
 use crate::people::{COMPANY_IBAN, Customer};
+use crate::{Stage, employee};
 
 pub(crate) mod journeys;
 
@@ -74,6 +74,61 @@ async fn tab_to(browser: &Browser, wanted: &str) -> Result<()> {
         way.push(stop.name);
     }
     bail!("{wanted} is not reached: {way:?}")
+}
+
+/// What is to be seen after keys were pressed.
+enum Sees<'a> {
+    /// The focus is there by itself.
+    Focus(&'a str),
+    /// The element is shown.
+    Shown(&'a str),
+    /// The element says the words.
+    Words(&'a str, &'a str),
+    /// The statement has these changes.
+    Statement(&'a [i64]),
+    /// The address ends so.
+    Address(&'a str),
+    /// A script says true.
+    True(&'a str),
+}
+
+/// Goes to a stop by Tab, presses keys there, and waits for what is to be seen.
+async fn at(
+    browser: &Browser,
+    stop: &str,
+    keys: impl Into<TypingData>,
+    sees: Sees<'_>,
+) -> Result<()> {
+    tab_to(browser, stop).await?;
+    browser.press(keys).await?;
+    match sees {
+        Sees::Focus(wanted) => focus_is(browser, wanted).await,
+        Sees::Shown(wanted) => browser.find(wanted).await.map(drop),
+        Sees::Words(wanted, words) => browser.says(wanted, words).await,
+        Sees::Statement(changes) => browser.statement_is(changes).await,
+        Sees::Address(end) => {
+            let script = format!("return location.href.endsWith({})", json!(end));
+            browser
+                .holds(&format!("the address ends with {end}"), &script)
+                .await
+        }
+        Sees::True(script) => browser.holds(script, script).await,
+    }
+}
+
+/// Keys that type into fields that follow each other, and send the form.
+fn fields(texts: &[&str]) -> String {
+    let texts = texts.join(&Key::Tab.value().to_string());
+    format!("{texts}{}", Key::Enter.value())
+}
+
+/// Signs in as the demo employee.
+async fn enter_as_employee(stage: &Stage) -> Result<()> {
+    let press = async |stop: &str| {
+        tab_to(&stage.browser, stop).await?;
+        stage.browser.press(Key::Enter).await
+    };
+    employee::enter_by(stage, "/employee", press).await
 }
 
 /// Waits until the focus is there by itself.
@@ -179,13 +234,14 @@ pub(crate) async fn given_any_route_when_gone_through_by_tab_then_every_stop_is_
     let trail = address_of(browser, "#statement .serial a").await?;
     all(&["/client", &trail]).await?;
     browser.go(&format!("{}/client", stage.page)).await?;
-    tab_to(browser, "#sign-out").await?;
-    browser.press(Key::Enter).await?;
-    browser.find("#sign-in-submit").await?;
-    browser.go(&format!("{}/employee", stage.page)).await?;
-    tab_to(browser, "#demo-employee").await?;
-    browser.press(Key::Enter).await?;
-    browser.find("#account-list").await?;
+    at(
+        browser,
+        "#sign-out",
+        Key::Enter,
+        Sees::Shown("#sign-in-submit"),
+    )
+    .await?;
+    enter_as_employee(stage).await?;
     let one = format!("/employee/{}", customer.iban);
     all(&["/employee", &one]).await?;
     ensure!(findings.is_empty(), "{}", findings.join("\n"));

@@ -54,6 +54,96 @@ pub(crate) async fn given_a_link_to_a_topic_when_opened_then_its_records_are_in_
     browser.find("#topics-heading").await.map(drop)
 }
 
+/// What stands after the question mark, and in the fields of the filter.
+const FILTER: &str = "const field = name => document.getElementById('statement-filter-' + name).value; \
+    return [location.search, ...['direction', 'least', 'most', 'text'].map(field)]";
+
+async fn filter_is(stage: &Stage, expected: [&str; 5], changes: &[i64]) -> Result<()> {
+    let browser = &stage.browser;
+    browser.statement_is(changes).await?;
+    let shown = browser.run(FILTER, vec![]).await?;
+    ensure!(shown == json!(expected), "{shown} is not {expected:?}");
+    Ok(())
+}
+
+pub(crate) async fn given_a_filter_when_its_link_is_opened_or_left_then_the_statement_follows(
+    stage: &Stage,
+) -> Result<()> {
+    let browser = &stage.browser;
+    let customer = Customer::with(&stage.page, 50_000).await?;
+    for (cents, description) in [
+        (1_000, "Rent of May"),
+        (2_500, "Book"),
+        (300, "RENT of June"),
+    ] {
+        customer.pay(COMPANY_IBAN, cents, description).await?;
+    }
+    customer.enter(browser, &stage.page).await?;
+    let all = [-300, -2_500, -1_000, 50_000];
+    browser.statement_is(&all).await?;
+    // Each filter is one step, however much is typed for it, and the same again is none.
+    browser.click(".filter > summary").await?;
+    browser.fill("#statement-filter-text", "rent").await?;
+    browser.click(".filter .apply").await?;
+    let rent = ["?text=rent", "", "", "", "rent"];
+    filter_is(stage, rent, &[-300, -1_000]).await?;
+    browser
+        .click("#statement-filter-direction option[value=DEBIT]")
+        .await?;
+    browser.fill("#statement-filter-text", "").await?;
+    browser.fill("#statement-filter-least", "10").await?;
+    browser.click(".filter .apply").await?;
+    let debit = ["?direction=debit&from=10.00", "DEBIT", "10,00", "", ""];
+    filter_is(stage, debit, &[-2_500, -1_000]).await?;
+    browser.click(".filter .apply").await?;
+    browser.driver.refresh().await?;
+    filter_is(stage, debit, &[-2_500, -1_000]).await?;
+    browser.driver.back().await?;
+    filter_is(stage, rent, &[-300, -1_000]).await?;
+    browser.driver.back().await?;
+    filter_is(stage, [""; 5], &all).await?;
+    browser.driver.forward().await?;
+    filter_is(stage, rent, &[-300, -1_000]).await?;
+    // By hand: what makes no sense is left out.
+    browser
+        .go(&format!(
+            "{}/client?direction=up&from=ten&to=25&text=%20&colour=red",
+            stage.page
+        ))
+        .await?;
+    browser.statement_is(&[-300, -2_500, -1_000]).await?;
+    browser.says(".filter > summary", "in use").await?;
+    // An employee has one filter for every account that is followed.
+    browser.click("#sign-out").await?;
+    browser.find("#sign-in-submit").await?;
+    let other = Customer::with(&stage.page, 700).await?;
+    let accounts = format!("/employee/{},{}", customer.iban, other.iban);
+    browser
+        .go(&format!("{}{accounts}?direction=credit", stage.page))
+        .await?;
+    browser.click("#demo-employee").await?;
+    filter_is(
+        stage,
+        ["?direction=credit", "CREDIT", "", "", ""],
+        &[50_000],
+    )
+    .await?;
+    other.pay(&customer.iban, 50, "live").await?;
+    browser.statement_is(&[50, 50_000]).await?;
+    let second = format!("statement-{}", other.iban);
+    let rows = format!(
+        "return document.querySelectorAll('#{second} [data-state=confirmed]').length === 1"
+    );
+    browser.holds("the other is filtered too", &rows).await?;
+    browser.click("#account-order option[value='1']").await?;
+    browser
+        .holds(
+            "the list keeps the filter",
+            "return location.search === '?sort=iban&direction=credit'",
+        )
+        .await
+}
+
 pub(crate) async fn given_runs_that_are_compared_when_their_link_is_opened_then_the_same_is_shown(
     stage: &Stage,
 ) -> Result<()> {

@@ -130,6 +130,47 @@ pub(crate) async fn given_the_auditor_when_it_has_judged_then_lamp_and_list_say_
     Ok(())
 }
 
+pub(crate) async fn given_a_page_that_opens_when_no_verdict_has_come_then_the_lamp_claims_nothing(
+    stage: &Stage,
+) -> Result<()> {
+    let browser = &stage.browser;
+    eventually("the auditor has judged", PATIENCE, async || {
+        let verdict = status(stage).await?["auditor"]["verdict"].clone();
+        ensure!(verdict == "HOLDS", "{verdict}");
+        Ok(())
+    })
+    .await?;
+    // Notes every state of the lamp, however short.
+    browser
+        .tell(
+            "Page.addScriptToEvaluateOnNewDocument",
+            json!({ "source": "window.shown = []; new MutationObserver(() => { \
+                const state = document.getElementById('auditor-lamp')?.dataset.state; \
+                if (state && shown.at(-1) !== state) shown.push(state); \
+                }).observe(document, { childList: true, subtree: true, attributes: true });" }),
+        )
+        .await?;
+    for path in ["/", "/client", "/results"] {
+        browser.go(&format!("{}{path}", stage.page)).await?;
+        browser.says("#auditor-lamp", "Holds").await?;
+        let shown = browser.run("return window.shown", vec![]).await?;
+        ensure!(
+            shown == json!(["not-known", "holds"]),
+            "{path}: the lamp went through {shown}"
+        );
+    }
+    // Where nothing comes at all, that is said after a while.
+    browser.tell("Network.enable", json!({})).await?;
+    browser
+        .tell("Network.setBlockedURLs", json!({ "urls": ["*/graphql*"] }))
+        .await?;
+    browser.go(&stage.page).await?;
+    browser.says("#auditor-lamp", "Not known yet").await?;
+    browser
+        .says("#auditor-lamp", "Cannot check: the bank is not heard")
+        .await
+}
+
 pub(crate) async fn given_a_load_when_set_by_keyboard_then_it_is_achieved_and_stopped(
     stage: &Stage,
 ) -> Result<()> {

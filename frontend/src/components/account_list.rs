@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use leptos::{prelude::*, task::spawn_local};
-use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use super::{
     amount::{Balance, BalanceLine},
+    frame::going,
     statement::LoadingLines,
 };
 use crate::{
@@ -99,25 +99,16 @@ pub(crate) fn AccountList(desk: Memo<Desk>) -> impl IntoView {
             }
         });
     });
-    let navigate = use_navigate();
-    let go = Callback::new(move |to: Desk| {
-        navigate(
-            &to.address(),
-            NavigateOptions {
-                scroll: false,
-                ..NavigateOptions::default()
-            },
-        );
-    });
+    let go = going();
     let ask_again = move || asked.update(|asked| *asked += 1);
     let find = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
-        go.run(desk.with_untracked(|desk| desk.finding(&typed.get_untracked())));
+        go.run(desk.with_untracked(|desk| desk.finding(&typed.get_untracked()).address()));
     };
-    let show_all = move |_| go.run(desk.with_untracked(|desk| desk.finding("")));
+    let show_all = move |_| go.run(desk.with_untracked(|desk| desk.finding("").address()));
     let order = move |event| {
         if let Ok(order) = event_target_value(&event).parse() {
-            go.run(desk.with_untracked(|desk| desk.ordered(order)));
+            go.run(desk.with_untracked(|desk| desk.ordered(order).address()));
         }
     };
     let heading = move || match listed.get() {
@@ -187,7 +178,7 @@ pub(crate) fn AccountList(desk: Memo<Desk>) -> impl IntoView {
 }
 
 #[component]
-fn Pager(desk: Memo<Desk>, listed: RwSignal<Listed>, go: Callback<Desk>) -> impl IntoView {
+fn Pager(desk: Memo<Desk>, listed: RwSignal<Listed>, go: Callback<String>) -> impl IntoView {
     let is_first = Signal::derive(move || desk.with(|desk| desk.after.is_none()));
     let next_cursor = move || match listed.get() {
         Listed::Page { page, .. } if page.page_info.has_next_page => page.page_info.end_cursor,
@@ -212,7 +203,7 @@ fn Pager(desk: Memo<Desk>, listed: RwSignal<Listed>, go: Callback<Desk>) -> impl
         };
         view! { <button type="button" id=id aria-disabled=move || off.get().then_some("true") on:click=press>{name}</button> }
     };
-    let first = Callback::new(move |()| go.run(desk.with_untracked(Desk::first)));
+    let first = Callback::new(move |()| go.run(desk.with_untracked(|desk| desk.first().address())));
     // The gateway's cursors lead forward only: where the pages before began is remembered. After a reload it is not,
     // and the page before is the first.
     let beginnings = StoredValue::new(BTreeMap::<usize, Option<String>>::new());
@@ -233,13 +224,14 @@ fn Pager(desk: Memo<Desk>, listed: RwSignal<Listed>, go: Callback<Desk>) -> impl
             let after = beginnings.with_value(|beginnings| beginnings.get(&before).cloned());
             desk.at(before, after.flatten())
         });
-        go.run(to);
+        go.run(to.address());
     });
     let next = Callback::new(move |()| {
         if let Some(cursor) = untrack(next_cursor) {
-            go.run(
-                desk.with_untracked(|desk| desk.at(desk.before + ACCOUNTS_PER_PAGE, Some(cursor))),
-            );
+            go.run(desk.with_untracked(|desk| {
+                desk.at(desk.before + ACCOUNTS_PER_PAGE, Some(cursor))
+                    .address()
+            }));
         }
     });
     view! {
@@ -253,7 +245,7 @@ fn Pager(desk: Memo<Desk>, listed: RwSignal<Listed>, go: Callback<Desk>) -> impl
 }
 
 #[component]
-fn ListedRow(account: ListedAccount, desk: Memo<Desk>, go: Callback<Desk>) -> impl IntoView {
+fn ListedRow(account: ListedAccount, desk: Memo<Desk>, go: Callback<String>) -> impl IntoView {
     let ListedAccount {
         iban,
         balance,
@@ -263,8 +255,9 @@ fn ListedRow(account: ListedAccount, desk: Memo<Desk>, go: Callback<Desk>) -> im
     let account = StoredValue::new(iban.clone());
     let is_followed =
         Memo::new(move |_| desk.with(|desk| account.with_value(|iban| desk.follows(iban))));
-    let toggle =
-        move |_| go.run(desk.with_untracked(|desk| account.with_value(|iban| desk.toggled(iban))));
+    let toggle = move |_| {
+        go.run(desk.with_untracked(|desk| account.with_value(|iban| desk.toggled(iban).address())))
+    };
     let is_full = move || !is_followed.get() && !desk.with(Desk::has_room);
     let only = move || desk.with(|desk| account.with_value(|iban| desk.only(iban).address()));
     let changed = changed_at.map(|at| {

@@ -26,19 +26,20 @@ fn rest_in_words(lamp: &lamp::Lamp) -> String {
     all.strip_prefix(lamp.word()).unwrap_or(&all).to_owned()
 }
 
-/// A filled disc, a filled square with a bar, or a hollow dashed ring.
+/// A filled disc, a filled square with a bar, a hollow dashed ring; a dash while nothing is known.
 #[component]
-pub(crate) fn LampShape(verdict: AuditorVerdict) -> impl IntoView {
+pub(crate) fn LampShape(verdict: Option<AuditorVerdict>) -> impl IntoView {
     let shape = match verdict {
-        AuditorVerdict::Holds => {
+        None => view! { <line class="lamp-not-known" x1="3" y1="8" x2="13" y2="8"/> }.into_any(),
+        Some(AuditorVerdict::Holds) => {
             view! { <circle class="lamp-holds" cx="8" cy="8" r="6"/> }.into_any()
         }
-        AuditorVerdict::Violated => view! {
+        Some(AuditorVerdict::Violated) => view! {
             <rect class="lamp-violated" x="2" y="2" width="12" height="12"/>
             <rect class="lamp-bar" x="4" y="7" width="8" height="2"/>
         }
         .into_any(),
-        AuditorVerdict::CannotCheck => {
+        Some(AuditorVerdict::CannotCheck) => {
             view! { <circle class="lamp-cannot-check" cx="8" cy="8" r="5.5"/> }.into_any()
         }
     };

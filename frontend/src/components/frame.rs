@@ -1,7 +1,10 @@
 //! What stands around every route: bar, banner, footer, live regions; focus and title on a route change.
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
+use leptos_router::{
+    NavigateOptions,
+    hooks::{use_location, use_navigate},
+};
 
 use super::{
     auditor_lamp::AuditorLamp,
@@ -39,6 +42,18 @@ pub(crate) fn name_page(name: impl Fn() -> String + 'static) {
             format!("{name} - the Bank")
         });
     });
+}
+
+/// Goes to an address of the page, one step back to undo; nothing scrolls but to what takes the focus.
+pub(crate) fn going() -> Callback<String> {
+    let navigate = use_navigate();
+    Callback::new(move |address: String| {
+        let options = NavigateOptions {
+            scroll: false,
+            ..NavigateOptions::default()
+        };
+        navigate(&address, options);
+    })
 }
 
 #[component]

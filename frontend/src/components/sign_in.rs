@@ -100,7 +100,7 @@ pub(crate) fn DemoUsers(
         view! {
             <li>
                 <button type="button" id=id on:click=enter aria-disabled=move || is_working.get().then_some("true")>
-                    {format!("Sign in as {user_name}")}
+                    "Sign in as " <span class="whole">{user_name}</span>
                 </button>
                 <details>
                     <summary>"Show the password"</summary>

@@ -6,7 +6,7 @@ use leptos::{html::Table, prelude::*};
 
 use super::{
     failure::Failure,
-    statement_tools::Tools,
+    statement_tools::{Filtering, Tools},
     transaction_row::{SentRow, TransactionRow},
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     browser,
     choices::Choices,
     chosen_formats,
+    filter::Filter,
     following::{Following, Phase},
     iban,
     outbox::Sent,
@@ -38,9 +39,9 @@ pub(crate) fn Statement(
     /// In the document; another one where there are several.
     #[prop(default = "statement".to_owned(), into)]
     id: String,
-    /// Whether the reader may choose rows, columns and filters.
+    /// Where the reader may choose rows, columns and transactions.
     #[prop(optional)]
-    tools: bool,
+    filtering: Option<Filtering>,
     #[prop(optional, into)] sent: Option<Signal<Vec<Sent>>>,
     /// Stands under the heading.
     #[prop(optional)]
@@ -77,8 +78,18 @@ pub(crate) fn Statement(
         browser::scroll_to(&format!("#{section}"));
     };
     let nothing = move || {
-        if is_filtered.get() {
-            let clear = move |_| following.set_filter(crate::filter::Filter::default());
+        if following.is_unanswered() {
+            view! {
+                <p class="failure">"The transactions that match were not loaded."</p>
+                <button type="button" on:click=move |_| following.ask_filtered()>"Try again"</button>
+            }
+            .into_any()
+        } else if is_filtered.get() {
+            let clear = move |_| {
+                filtering
+                    .iter()
+                    .for_each(|filtering| filtering.choose(Filter::default()))
+            };
             view! {
                 <p class="empty">
                     "Nothing matches these filters. "
@@ -101,7 +112,7 @@ pub(crate) fn Statement(
                     <span class="unseen">{format!(" of {}", iban::grouped(&following.iban()))}</span>
                 </h2>
                 <Show when=move || is_ready.get()>
-                    <Tools following=following all=tools id=tools_id.clone()/>
+                    <Tools following=following filtering=filtering id=tools_id.clone()/>
                 </Show>
             </div>
             {children.map(|children| children())}

@@ -1,21 +1,68 @@
 //! What the reader may do with a statement: how many rows, which columns, which transactions; stop it, take it along.
 
 use leptos::{prelude::*, task::spawn_local};
+use leptos_router::hooks::use_query_map;
 
+use super::frame::going;
 use crate::{
     announcer::Announcer,
     browser,
     choices::Choices,
     csv,
-    filter::{Filter, FilterError},
+    desk::Desk,
+    filter::{Direction, Filter, FilterError, TEXT_CHARACTERS_MAX},
     following::Following,
+    money::Cents,
     preferences::{Column, ROWS_CHOICES},
     words,
 };
 
-/// Beside the heading. `all` of them, or only the pause; `id` is the statement's.
+const OWN_ACCOUNT: &str = "/client";
+
+/// The filter of a statement, as it stands in the address.
+#[derive(Clone, Copy)]
+pub(crate) struct Filtering {
+    following: Following,
+    /// Where several accounts are followed; else it is one's own.
+    desk: Option<Memo<Desk>>,
+    go: Callback<String>,
+}
+
+impl Filtering {
+    /// Lets the statement follow the address.
+    pub(crate) fn begin(following: Following, desk: Option<Memo<Desk>>) -> Self {
+        let query = use_query_map();
+        Effect::new(move |_| {
+            following.set_filter(match desk {
+                Some(desk) => desk.with(|desk| desk.filter.clone()),
+                None => query.with(|query| Filter::from_address(&|name| query.get(name))),
+            });
+        });
+        Self {
+            following,
+            desk,
+            go: going(),
+        }
+    }
+
+    /// The choice before is one step back; the same again is none.
+    pub(crate) fn choose(self, filter: Filter) {
+        if untrack(|| self.following.filter()) != filter {
+            self.go.run(match self.desk {
+                Some(desk) => desk.with_untracked(|desk| desk.filtered(filter).address()),
+                None => filter.address(OWN_ACCOUNT, &[]),
+            });
+        }
+    }
+}
+
+/// Beside the heading. Without filtering only the pause; `id` is the statement's.
 #[component]
-pub(crate) fn Tools(following: Following, all: bool, id: String) -> impl IntoView {
+pub(crate) fn Tools(
+    following: Following,
+    filtering: Option<Filtering>,
+    id: String,
+) -> impl IntoView {
     let pause = move || {
         let paused = following.is_paused();
         let label = if paused {
@@ -27,10 +74,10 @@ pub(crate) fn Tools(following: Following, all: bool, id: String) -> impl IntoVie
     };
     view! {
         <div class="tools">
-            {all.then(|| view! {
+            {filtering.map(|filtering| view! {
                 <RowsChoice/>
                 <ColumnsChoice/>
-                <FilterForm following=following id=id/>
+                <FilterForm filtering=filtering id=id/>
                 <Download following=following/>
             })}
             {pause}
@@ -126,29 +173,40 @@ fn Download(following: Following) -> impl IntoView {
 
 /// Direction, amounts and a text; takes effect when asked to, so that nothing moves while one types.
 #[component]
-fn FilterForm(following: Following, id: String) -> impl IntoView {
+fn FilterForm(filtering: Filtering, id: String) -> impl IntoView {
     let announcer: Announcer = expect_context();
-    let [direction, least, most, text] = [(); 4].map(|()| RwSignal::new(String::new()));
+    let following = filtering.following;
+    let fields = [(); 4].map(|()| RwSignal::new(String::new()));
+    let [direction, least, most, text] = fields;
     let wrong = RwSignal::new(None::<FilterError>);
-    let read = move || {
-        Filter::read(
-            &direction.get_untracked(),
-            &least.get_untracked(),
-            &most.get_untracked(),
-            &text.get_untracked(),
-        )
+    let fill = move |filter: &Filter| {
+        let typed = |bound: Option<Cents>| bound.map(Cents::as_typed).unwrap_or_default();
+        direction.set(filter.direction.map_or("", Direction::key).to_owned());
+        least.set(typed(filter.least));
+        most.set(typed(filter.most));
+        text.set(filter.text.clone());
+        wrong.set(None);
     };
+    // Also chosen by a link, by going back, and by the button in an empty list.
+    Effect::new(move |before: Option<Filter>| {
+        let filter = following.filter();
+        if before.as_ref() != Some(&filter) {
+            fill(&filter);
+        }
+        filter
+    });
     let apply = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
-        match read() {
+        let [direction, least, most, text] = fields.map(|field| field.get_untracked());
+        match Filter::read(&direction, &least, &most, &text) {
             Ok(filter) => {
-                wrong.set(None);
+                fill(&filter);
                 announcer.status(if filter.is_empty() {
                     "All transactions are shown."
                 } else {
                     "Filtered."
                 });
-                following.set_filter(filter);
+                filtering.choose(filter);
             }
             Err(error) => {
                 announcer.alert(error.words());
@@ -157,22 +215,9 @@ fn FilterForm(following: Following, id: String) -> impl IntoView {
         }
     };
     let clear = move |_| {
-        [direction, least, most, text]
-            .iter()
-            .for_each(|field| field.set(String::new()));
-        wrong.set(None);
-        following.set_filter(Filter::default());
+        fill(&Filter::default());
+        filtering.choose(Filter::default());
     };
-    // Cleared elsewhere, as by the button in an empty list.
-    Effect::new(move |was_filtered: Option<bool>| {
-        let is_filtered = !following.filter().is_empty();
-        if was_filtered == Some(true) && !is_filtered {
-            [direction, least, most, text]
-                .iter()
-                .for_each(|field| field.set(String::new()));
-        }
-        is_filtered
-    });
     let amount = |name: String, label: &'static str, value: RwSignal<String>, at: FilterError| {
         let is_wrong = move || {
             wrong
@@ -216,7 +261,7 @@ fn FilterForm(following: Following, id: String) -> impl IntoView {
                         id=text_id
                         type="text"
                         autocomplete="off"
-                        maxlength="140"
+                        maxlength=TEXT_CHARACTERS_MAX
                         prop:value=move || text.get()
                         on:input=move |event| text.set(event_target_value(&event))
                     />

@@ -1,12 +1,9 @@
 //! The last records of a topic, decoded, as they are written: stop them, filter them, open one, follow its command.
 
 use leptos::{prelude::*, task::spawn_local};
-use leptos_router::{
-    NavigateOptions,
-    hooks::{use_navigate, use_query_map},
-};
+use leptos_router::hooks::use_query_map;
 
-use super::{record::RecordFields, statement::LoadingLines};
+use super::{frame::going, record::RecordFields, statement::LoadingLines};
 use crate::{
     address,
     announcer::Announcer,
@@ -113,25 +110,18 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
             found.map(about)
         })
     });
-    let navigate = use_navigate();
+    let going = going();
     // A topic and what its records must contain, both in the address.
-    let go = Callback::new(move |(topic, contains): (String, String)| {
-        let path = format!("/live/topics/{}", address::escaped(&topic));
-        let options = NavigateOptions {
-            scroll: false,
-            ..NavigateOptions::default()
-        };
-        navigate(
-            &address::with_query(&path, &[("contains", &contains)]),
-            options,
-        );
-    });
+    let go = move |topic: &str, contains: &str| {
+        let path = format!("/live/topics/{}", address::escaped(topic));
+        going.run(address::with_query(&path, &[("contains", contains)]));
+    };
     let find = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let text = iban::compact(&typed.get_untracked());
-        go.run((topic.get_untracked(), text));
+        go(&topic.get_untracked(), &text);
     };
-    let clear = move |_| go.run((topic.get_untracked(), String::new()));
+    let clear = move |_| go(&topic.get_untracked(), "");
     Effect::new(move |_| typed.set(contains.get().unwrap_or_default()));
     let is_paused = Memo::new(move |_| records.with(Records::is_paused));
     let pause = move |_| {
@@ -148,7 +138,7 @@ pub(crate) fn TopicBrowser(#[prop(into)] topic: Signal<String>) -> impl IntoView
         (true, 0) => "Resume updates".to_owned(),
         (true, waiting) => format!("Resume updates, {} new", formats::count(waiting as u64)),
     };
-    let choose = move |event| go.run((event_target_value(&event), String::new()));
+    let choose = move |event| go(&event_target_value(&event), "");
     let option = move |name: &'static str| {
         view! { <option value=name selected=move || topic.with(|topic| topic == name)>{name}</option> }
     };

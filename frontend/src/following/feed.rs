@@ -37,6 +37,7 @@ impl Following {
             browser::sleep(backoff::delay(attempt, browser::dice())).await;
         }
         self.phase.set(Phase::Ready);
+        self.ask_filtered();
         let newest = move || self.statement.with_untracked(Statement::newest_cursor);
         let operation = move || {
             // What has arrived but is not shown yet would else be asked for once more.

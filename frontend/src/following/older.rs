@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{Filtered, Following};
+use super::{Filtered, Following, Phase};
 use crate::{
     api::{
         http,
@@ -31,6 +31,9 @@ impl Following {
 
     /// Shows only what this lets through.
     pub(crate) fn set_filter(self, filter: Filter) {
+        if untrack(|| self.filter()) == filter {
+            return;
+        }
         self.shown.set(self.page_rows.get_untracked());
         self.frozen.set(None);
         if filter.is_empty() {
@@ -40,7 +43,20 @@ impl Following {
             filter,
             rows: Statement::default(),
         }));
-        self.load_up_to(self.page_rows.get_untracked());
+        self.ask_filtered();
+    }
+
+    /// Whether there is a filter that the gateway has not answered to.
+    pub(crate) fn is_unanswered(self) -> bool {
+        self.filtered
+            .with(|filtered| filtered.as_ref().is_some_and(|it| it.rows.is_new()))
+    }
+
+    /// Asks for the first rows under the filter, if there is one; an account that cannot be seen yet is not asked for.
+    pub(crate) fn ask_filtered(self) {
+        if untrack(|| self.is_unanswered() && self.phase.get() == Phase::Ready) {
+            self.load_up_to(self.page_rows.get_untracked());
+        }
     }
 
     /// Shows one page more, asking for it when it is not here.
@@ -100,8 +116,13 @@ impl Following {
                     Ok(answer) => self.take_older(answer),
                     Err(error) => {
                         self.loading_older.set(false);
+                        let which = if untrack(|| self.is_unanswered()) {
+                            "Transactions"
+                        } else {
+                            "Older transactions"
+                        };
                         return self.announcer.alert(format!(
-                            "Older transactions were not loaded. {}",
+                            "{which} were not loaded. {}",
                             words::load_failure(&error)
                         ));
                     }

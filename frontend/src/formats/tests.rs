@@ -121,3 +121,23 @@ fn given_a_tag_when_read_then_it_is_one_of_the_two_or_none() {
     }
     assert_eq!(Locale::from_tag("fr-FR"), None);
 }
+
+#[test]
+fn figures_in_a_text_get_the_marks_of_the_reader_and_nothing_else_does() {
+    let [dutch, english] = [Locale::Dutch, Locale::English].map(Formats::of);
+    for (text, in_dutch, in_english) in [
+        (">= 4,000/s", "≥ 4.000/s", "≥ 4,000/s"),
+        ("<= 0.01", "≤ 0,01", "≤ 0.01"),
+        ("86.9 us", "86,9 µs", "86.9 µs"),
+        (
+            "see docs/performance.md, at 2,000/s.",
+            "see docs/performance.md, at 2.000/s.",
+            "see docs/performance.md, at 2,000/s.",
+        ),
+        ("", "", ""),
+    ] {
+        let plain = |formats: &Formats| formats.rewritten(text).replace(NO_BREAK_SPACE, " ");
+        assert_eq!(plain(&dutch), in_dutch);
+        assert_eq!(plain(&english), in_english);
+    }
+}

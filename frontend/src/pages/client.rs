@@ -18,6 +18,7 @@ use crate::{
         pay_form::PayForm,
         sign_in::{DemoUsers, SignInForm, SignOutEverywhere, SignedInAs},
         statement::{LoadingLines, Statement},
+        statement_tools::Filtering,
     },
     following::{Following, Phase},
     payments::Payments,
@@ -122,6 +123,7 @@ fn OwnAccount(iban: String, user_name: String, has_errors: RwSignal<bool>) -> im
     let choices: Choices = expect_context();
     let rows = Signal::derive(move || choices.preferences.with(|preferences| preferences.rows));
     let following = Following::start(iban.clone(), rows);
+    let filtering = Filtering::begin(following, None);
     let standing = Signal::derive(move || Standing {
         balance: following.current_balance(),
         limit: following.limit(),
@@ -154,7 +156,7 @@ fn OwnAccount(iban: String, user_name: String, has_errors: RwSignal<bool>) -> im
             </Show>
         </div>
         <Acts has_errors=has_errors/>
-        <Statement following=following heading="Statement" empty="No transactions yet. Deposit cash to start." sent=sent tools=true/>
+        <Statement following=following heading="Statement" empty="No transactions yet. Deposit cash to start." sent=sent filtering=filtering/>
         <SignOutEverywhere/>
     }
 }

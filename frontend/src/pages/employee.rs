@@ -10,6 +10,7 @@ use crate::{
     components::{
         account_list::AccountList, amount::BalanceLine, frame::name_page, gate::Gate, iban::Iban,
         load_slider::LoadSlider, sign_in::SignedInAs, statement::Statement,
+        statement_tools::Filtering,
     },
     desk::Desk,
     following::{Following, Phase},
@@ -23,7 +24,7 @@ pub(crate) fn Employee() -> impl IntoView {
     let (params, query) = (use_params_map(), use_query_map());
     let desk = Memo::new(move |_| {
         let accounts = params.with(|params| params.get("iban"));
-        query.with(|query| Desk::read(accounts.as_deref(), |name| query.get(name)))
+        query.with(|query| Desk::read(accounts.as_deref(), &|name| query.get(name)))
     });
     let has_errors = RwSignal::new(false);
     name_page(move || {
@@ -94,6 +95,8 @@ fn FollowedAccount(
     let choices: Choices = expect_context();
     let rows = Signal::derive(move || choices.preferences.with(|preferences| preferences.rows));
     let following = Following::start(iban.clone(), rows);
+    // One filter for all accounts that are followed, as the rows and columns are.
+    let filtering = Filtering::begin(following, Some(desk));
     let account = StoredValue::new(iban.clone());
     Effect::new(move |_| {
         let balance = following.current_balance();
@@ -153,7 +156,7 @@ fn FollowedAccount(
                 <p class="hint">{about}</p>
                 <BalanceLine cents=Signal::derive(move || following.balance()) id=balance_id.clone()/>
             </Show>
-            <Statement following=following heading="Statement" empty="No transactions yet." id=statement_id tools=true/>
+            <Statement following=following heading="Statement" empty="No transactions yet." id=statement_id filtering=filtering/>
             <Show when=move || following.phase.get() == Phase::Ready && (following.totals().0 > 0)>
                 <p class="hint totals">{totals}</p>
             </Show>

@@ -1,13 +1,17 @@
 //! Home: what it is, that it is alive, what to do first.
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_navigate;
 
 use crate::{
     api::types::Role,
     components::{
-        amount::BalanceLine, four_figures::FourFigures, frame::name_page, iban::Iban,
-        settings::Settings, sign_in::DemoUsers, statement::Statement,
+        amount::BalanceLine,
+        four_figures::FourFigures,
+        frame::{going, name_page},
+        iban::Iban,
+        settings::Settings,
+        sign_in::DemoUsers,
+        statement::Statement,
     },
     following::{Following, Phase},
     session::{Session, Who},
@@ -20,9 +24,8 @@ const ROWS: usize = 5;
 pub(crate) fn Home() -> impl IntoView {
     name_page(String::new);
     let session: Session = expect_context();
-    let navigate = use_navigate();
-    let to_client =
-        Callback::new(move |()| navigate("/client", leptos_router::NavigateOptions::default()));
+    let go = going();
+    let to_client = Callback::new(move |()| go.run("/client".to_owned()));
     let is_signed_in = Memo::new(move |_| session.user().is_some());
     let company = Memo::new(move |_| {
         let may_see = session.is_employee();

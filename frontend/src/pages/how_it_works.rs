@@ -116,10 +116,10 @@ fn StepView(place: usize, own: Own) -> impl IntoView {
         .map(|text| view! { <p>{*text}</p> })
         .collect_view();
     let previous = place.checked_sub(1).map(|before| {
-        view! { <a class="previous" href=format!("/how-it-works/{}", before + 1)>"Previous: " {STEPS[before].title}</a> }
+        view! { <a class="previous" href=format!("/how-it-works/{}", before + 1)><span class="hint">"Previous: "</span>{STEPS[before].title}</a> }
     });
     let next = STEPS.get(place + 1).map(|next| {
-        view! { <a class="next" href=format!("/how-it-works/{}", place + 2)>"Next: " {next.title}</a> }
+        view! { <a class="next" href=format!("/how-it-works/{}", place + 2)><span class="hint">"Next: "</span>{next.title}</a> }
     });
     view! {
         <h2 tabindex="-1" data-heading="true">{place + 1} " " {step.title}</h2>

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use leptos::{prelude::*, task::spawn_local};
-use leptos_router::{
-    NavigateOptions,
-    hooks::{use_navigate, use_params_map, use_query_map},
-};
+use leptos_router::hooks::{use_params_map, use_query_map};
 
 use comparison::Comparison;
 use tables::{Machine, Targets};
@@ -19,7 +16,7 @@ use crate::{
     browser,
     components::{
         chart::{BarChart, LineChart},
-        frame::name_page,
+        frame::{going, name_page},
     },
     results::{self, Against, Drawn, Kind, Percentile, Picture, Published, Run},
     words,
@@ -45,6 +42,8 @@ struct Chosen {
     /// In the address.
     choice: Memo<results::Choice>,
     published: StoredValue<Arc<Published>>,
+    kind: Memo<Option<Kind>>,
+    go: Callback<String>,
 }
 
 impl Chosen {
@@ -69,6 +68,14 @@ impl Chosen {
         } else {
             against
         }
+    }
+
+    /// What is chosen is kept by the address alone, with the chart that is shown.
+    fn choose(self, change: impl FnOnce(&mut results::Choice)) {
+        let mut choice = self.choice.get_untracked();
+        change(&mut choice);
+        let shown = self.kind.get_untracked().unwrap_or(Kind::Latency);
+        self.go.run(choice.address(shown));
     }
 
     fn percentile(self) -> Percentile {
@@ -99,6 +106,8 @@ pub(crate) fn Results() -> impl IntoView {
             query.with(|query| results::Choice::read(|name| query.get(name)))
         }),
         published: StoredValue::new(Arc::new(results::published())),
+        kind,
+        go: going(),
     };
     let phase = RwSignal::new(Phase::Loading);
     let load = move || {
@@ -132,28 +141,18 @@ pub(crate) fn Results() -> impl IntoView {
         ),
     }
     };
-    let navigate = use_navigate();
-    // What is chosen is kept by the address alone, with the chart that is shown.
-    let go = Callback::new(move |choice: results::Choice| {
-        let shown = kind.get_untracked().unwrap_or(Kind::Latency);
-        let options = NavigateOptions {
-            scroll: false,
-            ..NavigateOptions::default()
-        };
-        navigate(&choice.address(shown), options);
-    });
     let chart = move || {
         match kind.get() {
         None => view! { <p class="empty">"There is no such chart. " <a href="/results">"Latency by load"</a></p> }.into_any(),
         Some(Kind::Targets) => view! { <Targets chosen=chosen/> }.into_any(),
         Some(Kind::Machine) => view! { <Machine chosen=chosen/> }.into_any(),
-        Some(kind) => view! { <ChartOf kind=kind chosen=chosen go=go/> }.into_any(),
+        Some(kind) => view! { <ChartOf kind=kind chosen=chosen/> }.into_any(),
     }
     };
     view! {
         <div class="route results">
             <h1 tabindex="-1">"Results"</h1>
-            <Choice chosen=chosen go=go/>
+            <Choice chosen=chosen/>
             {trouble}
             <div class="results-body">
                 <ChartList kind=kind chosen=chosen/>
@@ -166,7 +165,7 @@ pub(crate) fn Results() -> impl IntoView {
 
 /// Which run, and beside what.
 #[component]
-fn Choice(chosen: Chosen, go: Callback<results::Choice>) -> impl IntoView {
+fn Choice(chosen: Chosen) -> impl IntoView {
     let name_of = |run: &Run| {
         let at = browser::local_time(&run.about.measured_at).in_full();
         let subject = match (run.bank(), run.handler()) {
@@ -207,17 +206,10 @@ fn Choice(chosen: Chosen, go: Callback<results::Choice>) -> impl IntoView {
             .runs
             .with(|runs| runs.iter().filter(comparable).map(option).collect_view())
     };
-    let choose = move |event| {
-        go.run(results::Choice {
-            run: Some(event_target_value(&event)),
-            ..chosen.choice.get_untracked()
-        });
-    };
+    let choose = move |event| chosen.choose(|choice| choice.run = Some(event_target_value(&event)));
     let compare = move |event| {
-        go.run(results::Choice {
-            against: Against::from_name(Some(&event_target_value(&event))),
-            ..chosen.choice.get_untracked()
-        });
+        let name = event_target_value(&event);
+        chosen.choose(|choice| choice.against = Against::from_name(Some(&name)));
     };
     let fixed = move |value: Against, name: &'static str| {
         let value = value.name().to_owned();
@@ -235,7 +227,7 @@ fn Choice(chosen: Chosen, go: Callback<results::Choice>) -> impl IntoView {
                 (!run.about.commit.is_empty()).then(|| format!(", commit {}", run.about.commit));
             view! {
                 <p class="hint run-about">
-                    {run.about.machine.clone()} {commit} {noisy}
+                    {run.machine()} {commit} {noisy}
                     {(!verdict.is_empty()).then(|| format!(", auditor: {verdict}"))}
                 </p>
             }
@@ -284,7 +276,7 @@ fn ChartList(kind: Memo<Option<Kind>>, chosen: Chosen) -> impl IntoView {
 }
 
 #[component]
-fn ChartOf(kind: Kind, chosen: Chosen, go: Callback<results::Choice>) -> impl IntoView {
+fn ChartOf(kind: Kind, chosen: Chosen) -> impl IntoView {
     let drawn = Memo::new(move |_| {
         let run = chosen.run();
         let is_against_2019 = chosen.against() == Against::Published;
@@ -296,12 +288,7 @@ fn ChartOf(kind: Kind, chosen: Chosen, go: Callback<results::Choice>) -> impl In
     let has_percentiles = matches!(kind, Kind::Latency | Kind::Handler);
     let percentile = move |entry: Percentile| {
         let is_chosen = move || chosen.percentile() == entry;
-        let choose = move |_| {
-            go.run(results::Choice {
-                percentile: entry,
-                ..chosen.choice.get_untracked()
-            });
-        };
+        let choose = move |_| chosen.choose(|choice| choice.percentile = entry);
         view! {
             <label class="check">
                 <input type="radio" name="percentile" prop:checked=is_chosen on:change=choose/>

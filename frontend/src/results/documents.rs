@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::readable::{self, readable};
+use crate::{
+    formats,
+    readable::{self, readable},
+};
 
 /// What is in a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +33,20 @@ impl Document {
             ("command-handler", _, 1) => Self::Handler(Box::new(readable::document(&value))),
             _ => Self::Unknown,
         }
+    }
+}
+
+impl Machine {
+    /// All of it in a line.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        format!(
+            "{}, {} cores, {} MiB, {}",
+            self.processor,
+            self.cores,
+            formats::count(self.memory_mib),
+            self.kernel
+        )
     }
 }
 
@@ -137,17 +154,15 @@ readable! {
         pub p99_ms: f64,
     }
 
-    /// One program during a step.
+    /// One program, or the containers of one service, during a step. Not everything can be asked of containers.
     #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Used {
         /// As on the command line.
         pub name: String,
         /// Of one core.
-        pub cpu_percent: f64,
-        /// Of one core.
-        pub cpu_us_per_command: f64,
+        pub cpu_us_per_command: Option<f64>,
         /// Its own.
-        pub rss_anon_mib: f64,
+        pub rss_anon_mib: Option<f64>,
     }
 
     /// One load that was held.
@@ -174,7 +189,7 @@ readable! {
     pub struct Capacity {
         /// Kept up.
         pub per_second: f64,
-        /// The lowest that was not.
+        /// The lowest that was not; 0 where all were.
         pub failed_per_second: Option<f64>,
         /// Why.
         pub limited_by: Vec<String>,
@@ -343,14 +358,14 @@ readable! {
         /// For each command.
         pub cpu: HandlerCpu,
         /// The handler's own memory.
-        pub rss_anon_kib: f64,
+        pub rss_anon_kib: Option<f64>,
     }
 
     /// For each command.
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub struct HandlerCpu {
         /// Microseconds.
-        pub handler_us: f64,
+        pub handler_us: Option<f64>,
     }
 
     /// What was wanted of the handler, and found.

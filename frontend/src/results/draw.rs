@@ -39,6 +39,15 @@ pub fn draw(
     }
 }
 
+/// Why nothing of ours is drawn.
+fn none_of_ours(is_run_chosen: bool) -> &'static str {
+    if is_run_chosen {
+        "This run did not measure it."
+    } else {
+        "No run of the whole bank is chosen."
+    }
+}
+
 /// What makes ours and the published figures unlike, in both directions.
 fn differs(published: &Published, bank: Option<&BankDocument>) -> Vec<String> {
     let mut lines = vec![format!(

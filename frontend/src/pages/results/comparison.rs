@@ -74,6 +74,9 @@ fn Published2019(bank: Option<BankDocument>, published: Arc<Published>) -> impl 
 #[component]
 fn TwoRuns(this: BankDocument, other: Option<BankDocument>) -> impl IntoView {
     let rows = results::against_run(&this, other.as_ref());
+    if rows.is_empty() {
+        return view! { <p class="empty">"This run has no figures to compare."</p> }.into_any();
+    }
     let has_other = other.is_some();
     let rows = rows.into_iter().map(|row| {
         let verdict = match row.is_better {
@@ -108,4 +111,5 @@ fn TwoRuns(this: BankDocument, other: Option<BankDocument>) -> impl IntoView {
             <tbody>{rows.collect_view()}</tbody>
         </table>
     }
+    .into_any()
 }

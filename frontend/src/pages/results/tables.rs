@@ -5,6 +5,20 @@ use leptos::prelude::*;
 use super::Chosen;
 use crate::{figures, formats, results::Floor};
 
+/// Words of a document: figures the way the reader has chosen, and what stands between back quotes as code.
+fn words(text: &str) -> impl IntoView + use<> {
+    let rewritten = formats::rewritten(text);
+    let parts = rewritten.split('`').enumerate().map(|(place, part)| {
+        let part = part.to_owned();
+        if place % 2 == 0 {
+            part.into_any()
+        } else {
+            view! { <code>{part}</code> }.into_any()
+        }
+    });
+    parts.collect_view()
+}
+
 /// What was wanted and what was found.
 #[component]
 pub(super) fn Targets(chosen: Chosen) -> impl IntoView {
@@ -13,9 +27,9 @@ pub(super) fn Targets(chosen: Chosen) -> impl IntoView {
         let row = |id: String, what: String, wanted: String, found: String, state: &'static str| {
             view! {
                 <tr data-state=state>
-                    <th scope="row"><span class="serial">{id}</span> " " {what}</th>
-                    <td class="figure" data-label="Wanted">{wanted}</td>
-                    <td class="figure" data-label="Found">{found}</td>
+                    <th scope="row"><span class="serial">{id}</span> " " {words(&what)}</th>
+                    <td class="figure" data-label="Wanted">{words(&wanted)}</td>
+                    <td class="figure" data-label="Found">{words(&found)}</td>
                     <td data-label="">{state}</td>
                 </tr>
             }
@@ -50,21 +64,25 @@ pub(super) fn Targets(chosen: Chosen) -> impl IntoView {
         });
         Some((of_bank, of_handler))
     };
+    let has_targets = move || chosen.run().is_some_and(|run| run.target_count() > 0);
+    let none = || view! { <p class="empty">"This run was measured against no target."</p> };
     view! {
         <section aria-labelledby="chart-heading">
             <h2 id="chart-heading" tabindex="-1" data-heading="true">"Targets"</h2>
-            <table class="plain compared targets">
-                <caption class="unseen">"What was wanted of this run, and found"</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">"Target"</th>
-                        <th scope="col" class="figure">"Wanted"</th>
-                        <th scope="col" class="figure">"Found"</th>
-                        <th scope="col">"State"</th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
+            <Show when=has_targets fallback=none>
+                <table class="plain compared targets">
+                    <caption class="unseen">"What was wanted of this run, and found"</caption>
+                    <thead>
+                        <tr>
+                            <th scope="col">"Target"</th>
+                            <th scope="col" class="figure">"Wanted"</th>
+                            <th scope="col" class="figure">"Found"</th>
+                            <th scope="col">"State"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </Show>
         </section>
     }
 }
@@ -74,9 +92,9 @@ pub(super) fn Targets(chosen: Chosen) -> impl IntoView {
 pub(super) fn Machine(chosen: Chosen) -> impl IntoView {
     let content = move || {
         let run = chosen.run()?;
-        let (machine, noisy) = match (run.bank(), run.handler()) {
-            (Some(bank), _) => (bank.machine.clone(), bank.noisy.clone()),
-            (_, Some(handler)) => (handler.machine.clone(), handler.noisy.clone()),
+        let noisy = match (run.bank(), run.handler()) {
+            (Some(bank), _) => bank.noisy.clone(),
+            (_, Some(handler)) => handler.noisy.clone(),
             _ => return None,
         };
         let noise = if noisy.is_empty() {
@@ -123,15 +141,7 @@ pub(super) fn Machine(chosen: Chosen) -> impl IntoView {
             }
         });
         Some(view! {
-            <p>
-                {format!(
-                    "{}, {} cores, {} MiB, {}.",
-                    machine.processor,
-                    machine.cores,
-                    formats::count(machine.memory_mib),
-                    machine.kernel
-                )}
-            </p>
+            <p>{run.machine()} "."</p>
             <p>{noise}</p>
             {(!versions.is_empty()).then(|| view! { <p class="hint">{versions}</p> })}
             {floors}

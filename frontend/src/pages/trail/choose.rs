@@ -1,9 +1,16 @@
 //! A trail without a command: there is one to choose.
 
 use leptos::prelude::*;
-use leptos_router::{NavigateOptions, hooks::use_navigate};
 
-use crate::browser;
+use crate::{
+    browser,
+    components::{frame::going, statement::Statement},
+    following::Following,
+    session::Session,
+};
+
+/// Payments to choose from at first.
+const ROWS: usize = 10;
 
 const NOT_AN_ID: &str = "This is no command id: it has 32 digits and letters a to f.";
 
@@ -12,11 +19,13 @@ const NOT_AN_ID: &str = "This is no command id: it has 32 digits and letters a t
 pub(super) fn Choose(wrong: Option<String>) -> impl IntoView {
     let typed = RwSignal::new(wrong.clone().unwrap_or_default());
     let error = RwSignal::new(wrong.map(|_| NOT_AN_ID));
-    let navigate = use_navigate();
+    let session: Session = expect_context();
+    let own = Memo::new(move |_| session.user()?.account.map(|account| account.iban));
+    let go_to = going();
     let go = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         match uuid::Uuid::parse_str(typed.get_untracked().trim()) {
-            Ok(id) => navigate(&format!("/trail/{id}"), NavigateOptions::default()),
+            Ok(id) => go_to.run(format!("/trail/{id}")),
             Err(_) => {
                 error.set(Some(NOT_AN_ID));
                 browser::focus("#trail-id");
@@ -47,5 +56,12 @@ pub(super) fn Choose(wrong: Option<String>) -> impl IntoView {
             </div>
             <button type="submit" class="main">"Follow the record"</button>
         </form>
+        {move || own.get().map(|iban| view! { <OwnPayments iban=iban/> })}
     }
+}
+
+#[component]
+fn OwnPayments(iban: String) -> impl IntoView {
+    let following = Following::start(iban, Signal::stored(ROWS));
+    view! { <Statement following=following heading="Your last payments" empty="No transactions yet."/> }
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::float_arithmetic, reason = "measured, not money")]
 
 use super::{
-    OURS, differs,
+    OURS, differs, none_of_ours,
     over_load::{line, lines, point},
 };
 use crate::{
@@ -79,10 +79,12 @@ pub(super) fn throughput(bank: Option<&BankDocument>, published: Option<&Publish
             per_second(capacity.per_second)
         ),
         (None, Some((low, high))) => format!(
-            "In 2019 p95 went above a second at {} to {}. No run of the whole bank is chosen.",
+            "In 2019 p95 went above a second at {} to {}. {}",
             figures::whole_or_short(low),
-            per_second(high)
+            per_second(high),
+            none_of_ours(bank.is_some())
         ),
+        (None, None) if bank.is_some() => none_of_ours(true).to_owned(),
         (None, None) => "Nothing measured to draw.".to_owned(),
     };
     Drawn {
@@ -116,7 +118,8 @@ pub(super) fn idle(bank: Option<&BankDocument>, published: Option<&Published>) -
             ));
         }
         let idle = bank.steps.iter().find(|step| step.name == "idle");
-        if let Some(latency) = idle.and_then(|step| step.visible) {
+        let visible = idle.and_then(|step| step.visible);
+        if let Some(latency) = visible.filter(|it| it.p50_ms > 0.0) {
             rows.push(bar(
                 "the Bank, at the client's socket",
                 latency.p50_ms,
@@ -137,24 +140,31 @@ pub(super) fn idle(bank: Option<&BankDocument>, published: Option<&Published>) -
             ));
         }
     }
-    let best_of = |is_ours: bool| {
-        let values = rows.iter().filter(|row| row.is_ours == is_ours);
-        extent(values.map(|row| row.value)).map(|(low, _)| low)
-    };
-    let finding = match (best_of(true), best_of(false)) {
-        (Some(ours), Some(theirs)) => format!(
-            "With next to no load half of all changes are seen within {}; the quickest of 2019 needed {}.",
-            figures::milliseconds(ours),
-            figures::milliseconds(theirs)
-        ),
-        (Some(ours), None) => format!(
-            "With next to no load half of all changes are seen within {}.",
-            figures::milliseconds(ours)
-        ),
+    // In the page beside in the page, where ours was measured there.
+    let ours = rows.first().filter(|row| row.is_ours).map(|row| {
+        let is_painted = bank.is_some_and(|bank| bank.painted.is_some());
+        let how = if is_painted {
+            "painted"
+        } else {
+            "at the client's socket"
+        };
+        format!(
+            "With next to no load half of all changes are {how} within {}",
+            row.figure
+        )
+    });
+    let theirs = rows.iter().filter(|row| !row.is_ours);
+    let theirs = extent(theirs.map(|row| row.value)).map(|(low, _)| figures::milliseconds(low));
+    let finding = match (ours, theirs) {
+        (Some(ours), Some(theirs)) => {
+            format!("{ours}; the quickest of 2019 needed {theirs} to the page.")
+        }
+        (Some(ours), None) => format!("{ours}."),
         (None, Some(theirs)) => format!(
-            "The quickest of 2019 needed {} with no other load. No run of the whole bank is chosen.",
-            figures::milliseconds(theirs)
+            "The quickest of 2019 needed {theirs} with no other load. {}",
+            none_of_ours(bank.is_some())
         ),
+        (None, None) if bank.is_some() => none_of_ours(true).to_owned(),
         (None, None) => "Nothing measured to draw.".to_owned(),
     };
     Drawn {
@@ -313,7 +323,7 @@ pub(super) fn handler_alone(
         let points = handler
             .steps
             .iter()
-            .map(|step| point(step.rate, &step.outcome, percentile))
+            .filter_map(|step| point(step.rate, &step.outcome, percentile))
             .collect();
         let series: Vec<Series> = line("the handler alone", 1, points, false)
             .into_iter()

@@ -2,7 +2,7 @@
 
 #![expect(clippy::float_arithmetic, reason = "measured, not money")]
 
-use super::{OURS, differs};
+use super::{OURS, differs, none_of_ours};
 use crate::{
     chart::{Chart, Point, Series, extent},
     figures,
@@ -74,6 +74,14 @@ pub(super) fn lines(y_title: &str, unit: &str, also: &[&str], series: Vec<Series
     }
 }
 
+/// A chart without a line is none.
+fn drawn(chart: Chart) -> Vec<Picture> {
+    if chart.series.is_empty() {
+        return Vec::new();
+    }
+    vec![Picture::Lines(chart)]
+}
+
 /// The published lines of one column, counted into another unit; a log axis has no zero, so load 0 is left to the
 /// chart about idling.
 fn published_lines(
@@ -115,22 +123,20 @@ pub(super) fn latency(
     if let Some(bank) = bank {
         let points = loads(bank)
             .into_iter()
-            .filter_map(|step| {
-                let latency = step.visible.as_ref()?;
-                Some(point(step.offered_per_second, latency, percentile))
-            })
+            .filter_map(|step| point(step.offered_per_second, step.visible.as_ref()?, percentile))
             .collect();
         let was_cut = bank
             .capacity
             .as_ref()
-            .is_some_and(|capacity| capacity.failed_per_second.is_some());
+            .and_then(|capacity| capacity.failed_per_second)
+            .is_some_and(|failed| failed > 0.0);
         series.extend(line(OURS, 1, points, was_cut));
         for run in &bank.article {
             let points = run
                 .steps
                 .iter()
                 .filter(|step| step.per_second > 0.0)
-                .filter_map(|step| Some(point(step.per_second, step.painted.as_ref()?, percentile)))
+                .filter_map(|step| point(step.per_second, step.painted.as_ref()?, percentile))
                 .collect();
             series.extend(line(
                 &format!("{OURS}, measured as in 2019: {}", run.name),
@@ -159,23 +165,22 @@ pub(super) fn latency(
         series,
     );
     Drawn {
-        finding: latency_finding(&chart, percentile),
+        finding: latency_finding(&chart, percentile, bank.is_some()),
         differs: published
             .map(|published| differs(published, bank))
             .unwrap_or_default(),
-        pictures: vec![Picture::Lines(chart)],
+        pictures: drawn(chart),
     }
 }
 
-pub(super) fn point(load: f64, latency: &Latency, percentile: Percentile) -> Point {
-    Point {
-        x: load,
-        y: Some(pick(latency, percentile)),
+pub(super) fn point(load: f64, latency: &Latency, percentile: Percentile) -> Option<Point> {
+    Some(Point {
         also: vec![latency.p50_ms, latency.p95_ms, latency.p99_ms],
-    }
+        ..simple(load, Some(pick(latency, percentile)))?
+    })
 }
 
-fn latency_finding(chart: &Chart, percentile: Percentile) -> String {
+fn latency_finding(chart: &Chart, percentile: Percentile, is_run_chosen: bool) -> String {
     let heights = |series: &Series| extent(series.points.iter().filter_map(|point| point.y));
     let of = |is_ours: bool| {
         let found = chart
@@ -202,30 +207,36 @@ fn latency_finding(chart: &Chart, percentile: Percentile) -> String {
         }
         (Some(ours), None) => format!("Over all loads that were kept up, {name} is {ours}."),
         (None, Some(theirs)) => {
-            format!("In 2019 {name} was {theirs}. No run of the whole bank is chosen.")
+            format!(
+                "In 2019 {name} was {theirs}. {}",
+                none_of_ours(is_run_chosen)
+            )
         }
+        (None, None) if is_run_chosen => none_of_ours(true).to_owned(),
         (None, None) => "Nothing measured to draw.".to_owned(),
     }
 }
 
-fn simple(x: f64, y: f64) -> Point {
-    Point {
+/// What was measured and is more than nothing; a log axis has no zero.
+fn simple(x: f64, measured: Option<f64>) -> Option<Point> {
+    let y = measured.filter(|value| *value > 0.0)?;
+    Some(Point {
         x,
         y: Some(y),
         also: Vec::new(),
-    }
+    })
 }
 
 fn over_load(
     bank: Option<&BankDocument>,
     handler: Option<&HandlerDocument>,
-    of_step: impl Fn(&Used) -> f64,
-    of_handler: impl Fn(&HandlerStep) -> f64,
+    of_step: impl Fn(&Used) -> Option<f64>,
+    of_handler: impl Fn(&HandlerStep) -> Option<f64>,
 ) -> Vec<Series> {
     let of_bank = bank.and_then(|bank| {
         let points = loads(bank)
             .into_iter()
-            .filter_map(|step| Some(simple(step.offered_per_second, of_step(step.handler()?))))
+            .filter_map(|step| simple(step.offered_per_second, of_step(step.handler()?)))
             .collect();
         line(OURS, 1, points, false)
     });
@@ -233,14 +244,14 @@ fn over_load(
         let points = handler
             .steps
             .iter()
-            .map(|step| simple(step.rate, of_handler(step)))
+            .filter_map(|step| simple(step.rate, of_handler(step)))
             .collect();
         line("the handler alone", 1, points, false)
     });
     of_bank.into_iter().chain(alone).collect()
 }
 
-fn finding_of_ends(chart: &Chart, what: &str, unit: &str) -> String {
+fn finding_of_ends(chart: &Chart, what: &str, unit: &str, is_run_chosen: bool) -> String {
     let heights = |is_ours: bool| {
         let series = chart
             .series
@@ -260,7 +271,12 @@ fn finding_of_ends(chart: &Chart, what: &str, unit: &str) -> String {
             format!("{what}: {} here, {} in 2019.", span(ours), span(theirs))
         }
         (Some(ours), None) => format!("{what}: {}.", span(ours)),
-        (None, Some(theirs)) => format!("{what} in 2019: {}.", span(theirs)),
+        (None, Some(theirs)) => format!(
+            "{what} in 2019: {}. {}",
+            span(theirs),
+            none_of_ours(is_run_chosen)
+        ),
+        (None, None) if is_run_chosen => none_of_ours(true).to_owned(),
         (None, None) => "Nothing measured to draw.".to_owned(),
     }
 }
@@ -291,11 +307,16 @@ pub(super) fn cpu(
         series,
     );
     Drawn {
-        finding: finding_of_ends(&chart, "CPU of the handler for each command", "µs"),
+        finding: finding_of_ends(
+            &chart,
+            "CPU of the handler for each command",
+            "µs",
+            bank.is_some() || handler.is_some(),
+        ),
         differs: published
             .map(|published| differs(published, bank))
             .unwrap_or_default(),
-        pictures: vec![Picture::Lines(chart)],
+        pictures: drawn(chart),
     }
 }
 
@@ -308,7 +329,7 @@ pub(super) fn memory(
         bank,
         handler,
         |used| used.rss_anon_mib,
-        |step| step.rss_anon_kib / KIB_PER_MIB,
+        |step| step.rss_anon_kib.map(|kib| kib / KIB_PER_MIB),
     );
     if let Some(published) = published {
         series.extend(published_lines(
@@ -333,8 +354,13 @@ pub(super) fn memory(
         differ.extend(differs(published, bank));
     }
     Drawn {
-        finding: finding_of_ends(&chart, "Memory of the handler", "MiB"),
+        finding: finding_of_ends(
+            &chart,
+            "Memory of the handler",
+            "MiB",
+            bank.is_some() || handler.is_some(),
+        ),
         differs: differ,
-        pictures: vec![Picture::Lines(chart)],
+        pictures: drawn(chart),
     }
 }

@@ -110,7 +110,7 @@ fn every_chart_of_a_run_says_what_it_found() {
         ),
         (
             Kind::Idle,
-            "With next to no load half of all changes are seen within 4,1 ms; the quickest of 2019 needed 315 ms.",
+            "With next to no load half of all changes are painted within 21,0 ms; the quickest of 2019 needed 315 ms to the page.",
         ),
         (
             Kind::Stages,
@@ -141,4 +141,71 @@ fn a_run_of_the_handler_alone_is_drawn_from_its_own_document() {
         Percentile::P50,
     );
     assert_eq!(lines_of(&cpu).series.len(), 5);
+}
+
+/// As of a bank in containers that nobody could be asked about.
+const SPARSE: &str = r#"{"version":2,"subject":"bank","kind":"target","capacity":null,"painted":null,"drain":null,
+    "recovery":null,"steps":[
+      {"name":"idle","offered_per_second":5,"is_valid":true,"is_kept_up":true,"visible":{"samples":9,"p50_ms":4.1},
+       "services":[{"name":"command-handler","cpu_percent":null,"cpu_us_per_command":null,"rss_anon_mib":null,"pss_mib":null}]},
+      {"name":"ladder","offered_per_second":100,"is_valid":true,"is_kept_up":true,"visible":{"samples":9,"p50_ms":5.5},
+       "services":[]},
+      {"name":"ladder","offered_per_second":200,"is_valid":true,"is_kept_up":true,"visible":{"samples":0,"p50_ms":0},
+       "services":[{"name":"command-handler","cpu_us_per_command":0,"rss_anon_mib":0}]}]}"#;
+
+#[test]
+fn what_a_run_could_not_measure_is_said_and_not_drawn() {
+    let sparse = run(SPARSE);
+    for (kind, beside_2019) in [
+        (Kind::Cpu, "CPU of the handler for each command in 2019: "),
+        (Kind::Memory, "Memory of the handler in 2019: "),
+        (Kind::Throughput, "In 2019 p95 went above a second at "),
+    ] {
+        let drawn = draw(kind, Some(&sparse), Some(&published()), Percentile::P50);
+        assert!(drawn.finding.starts_with(beside_2019), "{}", drawn.finding);
+        assert!(
+            drawn.finding.ends_with("This run did not measure it."),
+            "{}",
+            drawn.finding
+        );
+        let alone = draw(kind, Some(&sparse), None, Percentile::P50);
+        assert_eq!(alone.finding, "This run did not measure it.");
+        assert!(alone.pictures.is_empty(), "{kind:?}");
+    }
+    let idle = draw(
+        Kind::Idle,
+        Some(&sparse),
+        Some(&published()),
+        Percentile::P50,
+    );
+    assert!(
+        idle.finding
+            .contains("are at the client's socket within 4,1"),
+        "{}",
+        idle.finding
+    );
+    // What it did measure is drawn; a load at which nothing was seen is none.
+    let drawn = draw(Kind::Latency, Some(&sparse), None, Percentile::P50);
+    let ours = &lines_of(&drawn).series[0];
+    let loads: Vec<f64> = ours.points.iter().map(|point| point.x).collect();
+    assert_eq!((loads, ours.is_cut), (vec![5.0, 100.0], false));
+}
+
+#[test]
+fn no_chart_of_a_sparse_run_has_a_figure_that_is_none() {
+    for text in [
+        SPARSE,
+        r#"{"version":2,"subject":"bank"}"#,
+        r#"{"format":1,"subject":"command-handler","steps":[{"rate":100,"cpu":{"handler_us":null},"rss_anon_kib":null}]}"#,
+    ] {
+        for kind in Kind::ALL {
+            for published in [None, Some(published())] {
+                let drawn = draw(kind, Some(&run(text)), published.as_ref(), Percentile::P99);
+                let said = format!("{drawn:?}");
+                for none in ["NaN", "Some(inf", "Some(0.0)", ": inf"] {
+                    assert!(!said.contains(none), "{kind:?}: {said}");
+                }
+            }
+        }
+    }
 }
