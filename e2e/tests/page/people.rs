@@ -21,7 +21,7 @@ impl Customer {
     /// Opens an account with so much on it.
     pub(crate) async fn with(page: &str, cents: i64) -> Result<Customer> {
         let mut customer = Customer {
-            user_name: format!("p{}", &uuid::Uuid::new_v4().simple().to_string()[..24]),
+            user_name: format!("p-{}", &uuid::Uuid::new_v4().simple().to_string()[..23]),
             iban: String::new(),
             page: page.to_owned(),
             http: reqwest::Client::builder().cookie_store(true).build()?,

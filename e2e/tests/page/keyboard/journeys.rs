@@ -17,7 +17,7 @@ pub(crate) async fn given_keys_alone_when_a_customer_opens_pays_errs_mends_and_l
     stage: &Stage,
 ) -> Result<()> {
     let browser = &stage.browser;
-    let name = format!("k{}", &uuid::Uuid::new_v4().simple().to_string()[..24]);
+    let name = format!("k-{}", &uuid::Uuid::new_v4().simple().to_string()[..23]);
     let credentials = fields(&[&name, PASSWORD]);
     browser.go(&stage.page).await?;
     // To the page, and to Client by the menu; its heading is read first.
