@@ -9,10 +9,8 @@ use crate::Stage;
 use crate::people::{COMPANY_IBAN, Customer, PASSWORD};
 use crate::proxy::{Line, Proxy};
 
-pub(crate) async fn given_a_statement_when_filtered_then_only_what_matches_is_shown_also_live(
-    stage: &Stage,
-) -> Result<()> {
-    let browser = &stage.browser;
+/// Signs somebody in who has a deposit of € 500,00 and paid rent, a book, and rent again.
+pub(crate) async fn enter_with_rents(stage: &Stage) -> Result<Customer> {
     let customer = Customer::with(&stage.page, 50_000).await?;
     for (cents, description) in [
         (1_000, "Rent of May"),
@@ -21,7 +19,15 @@ pub(crate) async fn given_a_statement_when_filtered_then_only_what_matches_is_sh
     ] {
         customer.pay(COMPANY_IBAN, cents, description).await?;
     }
-    customer.enter(browser, &stage.page).await?;
+    customer.enter(&stage.browser, &stage.page).await?;
+    Ok(customer)
+}
+
+pub(crate) async fn given_a_statement_when_filtered_then_only_what_matches_is_shown_also_live(
+    stage: &Stage,
+) -> Result<()> {
+    let browser = &stage.browser;
+    let customer = enter_with_rents(stage).await?;
     browser
         .statement_is(&[-300, -2_500, -1_000, 50_000])
         .await?;

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::Stage;
+use crate::client::enter_with_rents;
 use crate::people::{COMPANY_IBAN, Customer};
 
 pub(crate) async fn given_a_link_to_a_topic_when_opened_then_its_records_are_in_view(
@@ -70,15 +71,7 @@ pub(crate) async fn given_a_filter_when_its_link_is_opened_or_left_then_the_stat
     stage: &Stage,
 ) -> Result<()> {
     let browser = &stage.browser;
-    let customer = Customer::with(&stage.page, 50_000).await?;
-    for (cents, description) in [
-        (1_000, "Rent of May"),
-        (2_500, "Book"),
-        (300, "RENT of June"),
-    ] {
-        customer.pay(COMPANY_IBAN, cents, description).await?;
-    }
-    customer.enter(browser, &stage.page).await?;
+    let customer = enter_with_rents(stage).await?;
     let all = [-300, -2_500, -1_000, 50_000];
     browser.statement_is(&all).await?;
     // Each filter is one step, however much is typed for it, and the same again is none.
